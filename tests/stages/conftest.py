@@ -1,0 +1,56 @@
+"""Runs stage images in hardened containers; `--image NAME` narrows the tests to one image."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from harness import IMAGES, Engine, Input, Result, RunStage, arguments
+
+HERE = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--image", choices=IMAGES, help="run only the tests of this stage image")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen = config.getoption("--image")
+    if not chosen:
+        return
+    kept = [item for item in items if _image(item) == chosen]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def _image(item: pytest.Item) -> str:
+    """The table row's image, or the folder tests/stages/<image>/ that the test is in."""
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+        row = item.callspec.params.get("image")
+        if row:
+            return str(row)
+    return item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return Engine(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def run_stage(engine: Engine) -> RunStage:
+    """Call it as `run_stage("preprocess", "fit", inputs={"raw/2013-01-01": {...}}, seed=1)`.
+
+    The keys of `inputs` are paths under /in, the values a directory of the host or
+    {file name: content}. The parameter `max_categories=5` becomes `--max-categories 5`.
+    """
+
+    def run(
+        image: str,
+        verb: str,
+        *,
+        inputs: Mapping[str, Input] | None = None,
+        **params: object,
+    ) -> Result:
+        return engine.run(image, arguments(verb, params), inputs=inputs)
+
+    return run
