@@ -1,0 +1,215 @@
+"""Run one stage in one container: the one place that knows how a stage is locked in.
+
+Used by the operator and by scripts/run_stage, so a stage meets the same walls whoever starts it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import LogConfig, Mount
+from requests.exceptions import RequestException
+from stage_contract import NO_INPUT, TRY_AGAIN, DataFolder, Exit, Job, Limits, Run, StageError
+
+STOP_SECONDS = 2  # the contract: SIGTERM ends a stage within two seconds
+SWEEP_AFTER = 120  # seconds past its time limit after which a container has no owner any more
+MAX_LINE = 4000
+ENGINE_ERRORS = (DockerException, RequestException)
+
+
+def install() -> str:
+    """The name of this installation: several may share one Docker Engine."""
+    return os.environ.get("MICROSTAGE_INSTALL") or "microstage"
+
+
+def connect() -> docker.APIClient:
+    """A client for the engine of DOCKER_HOST, or of the local socket."""
+    return docker.APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto")
+
+
+def image_id(client: docker.APIClient, image: str) -> str:
+    """The id of an image that is on this machine; nothing is ever pulled.
+
+    Raises StageError (66) when the image is absent.
+    """
+    try:
+        return str(client.inspect_image(image)["Id"])
+    except ImageNotFound:
+        ours = image.removeprefix("microstage/").split(":")[0]
+        how = f"./build_images.sh {ours}" if image.startswith("microstage/") else "docker pull"
+        raise StageError(
+            NO_INPUT, f"The image {image} is not on this machine; get it with {how}."
+        ) from None
+
+
+def labels(job: Job, run: Run) -> dict[str, str]:
+    deadline = int(time.time()) + job.row.limits.timeout + SWEEP_AFTER
+    return {
+        "microstage.install": install(),
+        "microstage.key": run.key,
+        "microstage.stage": job.row.stage,
+        "microstage.dag": run.dag,
+        "microstage.run": run.run,
+        "microstage.task": run.task,
+        "microstage.map": str(run.map),
+        "microstage.try": str(run.attempt),
+        "microstage.deadline": str(deadline),
+    }
+
+
+def hardening(limits: Limits, *, network: bool) -> dict[str, Any]:
+    """The walls: arguments of docker-py's create_host_config."""
+    cpus = min(limits.cpus, os.cpu_count() or 1)  # the engine refuses more than there are
+    return {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "init": True,  # PID 1 ignores signals that it does not handle; tini passes them on
+        "pids_limit": limits.pids,
+        "nano_cpus": int(cpus * 1e9),
+        "mem_limit": limits.memory,
+        "memswap_limit": limits.memory,  # equal: no swap on top of it
+        "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},
+        "network_mode": "bridge" if network else "none",
+        # The task log has it all; a stage must not fill the engine's disk with it.
+        "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "1"}),
+    }
+
+
+def run_container(
+    connect: Callable[[], docker.APIClient],
+    data: DataFolder,
+    job: Job,
+    staging: Path,
+    *,
+    image_id: str,
+    run: Run,
+    write: Callable[[str], None],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Exit:
+    """Run a job's container to its end, pass its log on line by line, and remove it.
+
+    `cancelled` is asked once the container exists, for a kill that came while it was created.
+    """
+    client = connect()
+    limits = job.row.limits
+    mounts = [_bind(f"/in/{name}", data, data.path(job.sources[name])) for name in job.sources]
+    uid, gid = data.owner
+    created = client.create_container(
+        image=image_id,
+        command=job.command,
+        user=f"{uid}:{gid}",
+        environment={"OMP_NUM_THREADS": str(max(1, int(limits.cpus)))},
+        labels=labels(job, run),
+        host_config=client.create_host_config(
+            mounts=[*mounts, _bind("/out", data, staging, read_only=False)],
+            **hardening(limits, network=job.row.network),
+        ),
+    )["Id"]
+    timed_out = threading.Event()
+
+    def stop() -> None:
+        timed_out.set()
+        connect().stop(created, timeout=STOP_SECONDS)
+
+    timer = threading.Timer(limits.timeout, stop)
+    try:
+        if cancelled():
+            raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped before it started.")
+        stream = client.attach(created, stdout=True, stderr=True, stream=True, demux=True)
+        client.start(created)
+        timer.start()
+        last_line = _follow(stream, write)
+        code = client.wait(created, timeout=None)["StatusCode"]
+        out_of_memory = client.inspect_container(created)["State"]["OOMKilled"] and code != 0
+        return Exit(code, last_line, out_of_memory, timed_out.is_set())
+    finally:
+        timer.cancel()
+        remove(connect(), created)
+
+
+def _bind(target: str, data: DataFolder, path: Path, *, read_only: bool = True) -> Mount:
+    # type "bind" and not -v: a directory that vanished is an error and not created by root.
+    return Mount(target, str(data.host_path(path)), type="bind", read_only=read_only)
+
+
+def _follow(
+    stream: Iterator[tuple[bytes | None, bytes | None]], write: Callable[[str], None]
+) -> str:
+    """Pass both outputs on, line by line; return the last line of stderr that is not blank."""
+    pending = {"stdout": b"", "stderr": b""}
+    last_line = ""
+
+    def line(name: str, raw: bytes) -> None:
+        nonlocal last_line
+        text = raw.decode("utf-8", "replace").rstrip()
+        if text:
+            write(text)
+            last_line = text if name == "stderr" else last_line
+
+    for stdout, stderr in stream:
+        for name, chunk in (("stdout", stdout), ("stderr", stderr)):
+            *lines, pending[name] = (pending[name] + (chunk or b"")).split(b"\n")
+            for raw in lines:
+                line(name, raw)
+            if len(pending[name]) > MAX_LINE:  # an endless line must not fill our memory
+                line(name, pending[name])
+                pending[name] = b""
+    for name, raw in pending.items():
+        line(name, raw)
+    return last_line
+
+
+def remove(client: docker.APIClient, container: str) -> None:
+    """Stop (two seconds, then SIGKILL) and remove a container; one that is gone is fine."""
+    try:
+        if client.inspect_container(container)["State"]["Running"]:
+            client.stop(container, timeout=STOP_SECONDS)
+        client.remove_container(container, force=True, v=True)
+    except NotFound:
+        pass
+    except APIError as error:
+        if error.status_code != 409:  # 409: somebody else is removing it at this moment
+            raise
+
+
+def remove_all(client: docker.APIClient, run: Run) -> list[str]:
+    """Remove every container of a task instance, whichever try it belongs to; return their ids."""
+    mine = [f"microstage.install={install()}", f"microstage.key={run.key}"]
+    found = [c["Id"] for c in client.containers(all=True, filters={"label": mine})]
+    for container in found:
+        remove(client, container)
+    return found
+
+
+def sweep(client: docker.APIClient) -> list[str]:
+    """Remove this installation's containers that are past their deadline; return their ids.
+
+    The last try of a task that was killed with SIGKILL has no later try to clean up after it.
+    """
+    mine = client.containers(all=True, filters={"label": f"microstage.install={install()}"})
+    now = time.time()
+    overdue = [c["Id"] for c in mine if int(c["Labels"]["microstage.deadline"]) < now]
+    for container in overdue:
+        remove(client, container)
+    return overdue
+
+
+def engine_failure(error: Exception) -> StageError:
+    """One sentence for anything that went wrong between us and the engine."""
+    if isinstance(error, NotFound):
+        return StageError(TRY_AGAIN, "The stage's container was removed while it ran.")
+    if isinstance(error, APIError):
+        return StageError(TRY_AGAIN, f"The Docker Engine refused: {error.explanation or error}.")
+    return StageError(
+        TRY_AGAIN,
+        f"The Docker Engine at {os.environ.get('DOCKER_HOST') or 'its local socket'} does not "
+        f"answer; see that it runs and that this user may use it ({type(error).__name__}).",
+    )

@@ -1,0 +1,138 @@
+"""StageOperator: an Airflow task that runs one row of stages.toml in its own container."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from docker import APIClient
+from stage_container import (
+    ENGINE_ERRORS,
+    engine_failure,
+    image_id,
+    remove_all,
+    run_container,
+    sweep,
+)
+from stage_contract import DataFolder, Exit, Param, Run, StageError, load_row, resolve, run_job
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# The day of a run. A run that was triggered without a logical date has no `ds`: then it is the
+# day on which it was triggered.
+DS = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
+
+
+class StageOperator(DockerOperator):
+    """Run one stage for one day in its own container, and publish what it wrote.
+
+    The row is read from stages.toml when the task runs: a changed row counts from the next task
+    on. Returns the stage's summary.json as XCom. A stage whose inputs, parameters and image are
+    unchanged is not run again; the task succeeds then and returns the published summary, so that
+    what follows goes on. (The state "skipped" would skip what follows, too.)
+
+    Exit codes 64, 65 and 66, an absent image and an output that breaks the contract fail the task
+    at once. Anything else (75, a crash, no memory, no time, no engine) is retried.
+
+    From the stock operator come the connection to the engine and its arguments (docker_url,
+    docker_conn_id, tls_*). How the container is run does not: it would pull absent images, leave
+    containers behind, and take the last line of the log for the result.
+
+    :param stage: the row of stages.toml; the task id by default
+    :param ds: the day, YYYY-MM-DD
+    :param window: number of days that end at ds, for rows that read {day}
+    :param model: directory below the data folder, for rows that read {model}
+    :param stage_params: parameters of the image, over those of the row
+    :param force: run the stage although it is up to date
+    """
+
+    template_fields = ("ds", "window", "model", "stage_params", "force")
+    template_ext = ()
+    ui_color = "#e6eef7"
+
+    def __init__(
+        self,
+        *,
+        stage: str | None = None,
+        ds: str = DS,
+        window: int | str = 1,
+        model: str | None = None,
+        stage_params: dict[str, Param] | None = None,
+        force: bool | str = "{{ params.get('force', False) }}",
+        retries: int = 2,
+        retry_delay: timedelta = timedelta(seconds=10),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            image="", mount_tmp_dir=False, retries=retries, retry_delay=retry_delay, **kwargs
+        )
+        self.stage = stage or self.task_id
+        self.ds = ds
+        self.window = window
+        self.model = model
+        self.stage_params = stage_params
+        self.force = force
+        self._run: Run | None = None
+        self._killed = False
+
+    def connect(self) -> APIClient:
+        """A client of its own for each caller: on_kill and the time limit interrupt another."""
+        try:
+            return DockerOperator.hook.func(self).api_client
+        except AirflowException as error:
+            raise engine_failure(error) from None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        ti = context["ti"]
+        self._run = Run(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
+        try:
+            return self._run_stage(self._run)
+        except ENGINE_ERRORS as error:
+            raise AirflowException(str(engine_failure(error))) from None
+        except StageError as error:
+            kind = AirflowFailException if error.final else AirflowException
+            raise kind(str(error)) from None
+
+    def _run_stage(self, run: Run) -> dict[str, Any]:
+        row = load_row(self.stage)
+        data = DataFolder.from_environment()
+        job = resolve(
+            row, self.ds, window=self.window, model=self.model, params=self.stage_params
+        )
+        client = self.connect()
+        for container in remove_all(client, run) + sweep(client):
+            self.log.warning("Removed container %s, which an earlier try left.", container[:12])
+        self.image = image_id(client, row.image)
+        self.log.info("%s: %s %s (%s)", row.stage, row.image, " ".join(job.command), self.image)
+
+        def engine(staging: Path) -> Exit:
+            return run_container(
+                self.connect,
+                data,
+                job,
+                staging,
+                image_id=self.image,
+                run=run,
+                write=lambda line: self.log.info("%s", line),
+                cancelled=lambda: self._killed,
+            )
+
+        return run_job(
+            data,
+            job,
+            image_id=self.image,
+            run=run,
+            engine=engine,
+            log=lambda line: self.log.info("%s", line),
+            force=str(self.force).lower() == "true",
+        )
+
+    def on_kill(self) -> None:
+        """Remove the container; Airflow sends SIGKILL five seconds after it called this."""
+        self._killed = True
+        if self._run:
+            remove_all(self.connect(), self._run)
