@@ -219,8 +219,7 @@ def csv_rows(numbers: Floats, codes: list[Codes], gaps: dict[str, NDArray[np.boo
         cells[:, column, :2] = WHOLE[decimals][whole]
         cells[:, column, 2:] = FRACTION[decimals][fraction]
     for column, (name, code) in enumerate(zip(LEVELS, codes, strict=True), start=len(DECIMALS)):
-        code = np.where(gaps[name], -1, code) if name in gaps else code
-        cells[:, column] = TEXT[name][code]
+        cells[:, column] = TEXT[name][np.where(gaps[name], -1, code) if name in gaps else code]
     cells.view(np.uint8)[:, 0, 0] = ord("\n")
     return cells.tobytes().translate(None, b"\0")
 

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import tomllib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,16 +34,16 @@ USER = f"{os.getuid()}:{os.getgid()}" if os.getuid() else "65532:65532"
 
 
 def reference(image: str) -> str:
-    """`train` → `microstage/train:1.0.0`, with the tag said in dags/stages.toml.
+    """`train` → `microstage/train:1.0.0`: as dags/stages.toml says, where the image fills a row.
 
-    An image that fills no row (replay, while generate does) has the tag that most rows have.
+    One that fills none (replay, while generate does) has the version that images are built with.
     """
     table = tomllib.loads((REPOSITORY / "dags" / "stages.toml").read_text("utf-8"))
-    used = [row["image"].rpartition(":") for row in table["stages"].values()]
-    tags = {name: tag for name, _, tag in used}
-    usual = Counter(tag for _, _, tag in used).most_common(1)[0][0]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    used = [row["image"] for row in table["stages"].values()]
     name = f"microstage/{image}"
-    return f"{name}:{tags.get(name, usual)}"
+    built = f"{name}:{project['project']['version']}"
+    return next((row for row in used if row.startswith(f"{name}:")), built)
 
 
 @dataclass(frozen=True)
