@@ -3,12 +3,16 @@
 import argparse
 import csv
 import errno
+import hashlib
+import itertools
 import json
+import math
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +22,7 @@ import numpy as np
 IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
 OUT = Path(os.environ.get("MICROSTAGE_OUT", "/out"))
 WRONG_USAGE, BAD_DATA, INPUT_MISSING, TRY_AGAIN = 64, 65, 66, 75
+FIELDS = 2**19  # of a CSV table, read at a time
 
 
 class StageError(Exception):
@@ -103,29 +108,193 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     verbs = parser.add_subparsers(dest="verb", required=True)
     fit = verbs.add_parser("fit", allow_abbrev=False, help="train on split/train.csv")
     fit.set_defaults(run=run_fit)
-    fit.add_argument("--seed", type=between(int, 0, 2**31 - 1), default=17)
-    fit.add_argument("--rounds", type=between(int, 1, 100_000), default=200)
-    fit.add_argument("--learning-rate", type=between(float, 1e-6, 1), default=0.05)
-    fit.add_argument("--leaves", type=between(int, 2, 131_072), default=31)
+    for name, kind, default, text in (
+        ("--seed", between(int, 0, 2**31 - 1), 17, "of every random choice"),
+        ("--rounds", between(int, 1, 100_000), 200, "trees, or trees per class if more than two"),
+        ("--learning-rate", between(float, 1e-6, 1), 0.05, "weight of each tree"),
+        ("--leaves", between(int, 2, 131_072), 31, "most leaves of a tree"),
+        ("--leaf-rows", between(int, 1, 10**9), 20, "fewest rows of a leaf"),
+    ):
+        fit.add_argument(name, type=kind, default=default, help=f"{text} (default: {default})")
     return parser.parse_args(argv)
 
 
 def run_fit(args: argparse.Namespace) -> dict[str, Any]:
-    """Train on split/train.csv and return the summary."""
-    with (IN / "split" / "train.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        header = next(rows)
-        table = [row for row in rows]
-    classes = sorted({row[-1] for row in table})
-    x = np.array([[float(v or "nan") for v in row[:-1]] for row in table])
-    y = np.array([classes.index(row[-1]) for row in table])
-    booster = lightgbm.train(
-        {"objective": "multiclass", "num_class": len(classes), "num_leaves": args.leaves},
-        lightgbm.Dataset(x, y),
-        num_boost_round=args.rounds,
-    )
-    booster.save_model(OUT / "model.txt")
-    return {"rows": len(table), "features": len(header) - 1}
+    """Train on split/train.csv, write the model and what describes it; return the summary."""
+    prepared, table = IN / "processed" / "preprocess.json", IN / "split" / "train.csv"
+    spec = read_json(prepared, "columns", "classes", "days")
+    names = [column["name"] for column in spec["columns"]]
+    categorical = [c["name"] for c in spec["columns"] if c["kind"] == "categorical"]
+    blocks, codes = [], []
+    for features, target in read_table(table, names, spec["classes"]):
+        blocks.append(features)
+        codes.append(target)
+    y = np.concatenate(codes)
+    if len(np.unique(y)) < 2:
+        raise StageError(f"{shown(table)} has rows of one class only: train on more rows or days")
+    params = {k: v for k, v in vars(args).items() if k not in ("verb", "run")}
+    print(f"training {args.rounds} rounds on {len(y)} rows of {len(names)} features", flush=True)
+    model = train(blocks, y, names, categorical, len(spec["classes"]), params)
+    with table.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    days = days_of(len(y), spec["days"])
+    description = {
+        "version": 1,
+        "format": "lightgbm",
+        "features": names,
+        "categorical": categorical,
+        "classes": spec["classes"],
+        "trained_on": {"days": days, "rows": len(y), "sha256": sha256},
+        "params": params,
+        "versions": {"lightgbm": lightgbm.__version__, "numpy": np.__version__},
+    }
+    (OUT / "model.txt").write_text(model, encoding="utf-8")
+    (OUT / "preprocess.json").write_bytes(prepared.read_bytes())
+    write_json(OUT / "model.json", description)
+    return {
+        "rows": len(y),
+        "days": len(days),
+        "features": len(names),
+        "categorical": len(categorical),
+        "classes": len(spec["classes"]),
+        "trees": model.count("\nTree="),
+    }
+
+
+def train(
+    x: list[np.ndarray],
+    y: np.ndarray,
+    names: list[str],
+    categorical: list[str],
+    classes: int,
+    params: dict[str, Any],
+) -> str:
+    """Return a LightGBM model as text, the same for the same input however many threads run.
+
+    x: blocks of float64 (rows, features), NaN = missing, taken out to spare memory; y: int (rows,).
+    https://lightgbm.readthedocs.io/en/stable/Parameters.html#deterministic
+    """
+    settings = {
+        "objective": "binary" if classes == 2 else "multiclass",
+        "num_class": 1 if classes == 2 else classes,
+        "seed": params["seed"],
+        "learning_rate": params["learning_rate"],
+        "num_leaves": params["leaves"],
+        "min_data_in_leaf": params["leaf_rows"],
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+    # LightGBM changes or refuses names with spaces or JSON's special characters.
+    usable = all(re.fullmatch(r"[\w.()%/+-]+", name) for name in names)
+    data = lightgbm.Dataset(
+        x,
+        y,
+        feature_name=names if usable else "auto",
+        categorical_feature=[names.index(name) for name in categorical],
+        params=settings,
+    ).construct()
+    x.clear()
+    return lightgbm.train(settings, data, num_boost_round=params["rounds"]).model_to_string()
+
+
+def days_of(rows: int, days: list[dict[str, Any]]) -> list[str]:
+    """Return the days trained on: the oldest ones that add up to `rows`, or else all."""
+    ends = list(itertools.accumulate(day["rows"] for day in days))
+    return [day["day"] for day in days[: ends.index(rows) + 1 if rows in ends else None]]
+
+
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Return a JSON object of version 1 that has these keys."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StageError(f"{shown(path)} is not JSON ({error}): write it again") from error
+    if not isinstance(value, dict) or value.get("version") != 1 or not value.keys() >= set(keys):
+        raise StageError(f"{shown(path)} is not version 1 with {', '.join(keys)}: write it again")
+    return value
+
+
+def read_table(
+    path: Path, names: list[str], classes: list[str]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield a CSV table in blocks: float64 (rows, features), NaN = empty; class codes (rows,).
+
+    The columns are `names`, then `target`. Raises StageError where the table is not like that.
+    """
+    columns = [*names, "target"]
+    code = {label: i for i, label in enumerate(classes)}
+    rows = 0
+    try:
+        with path.open("rb") as file:
+            quoted = any(b'"' in block for block in iter(lambda: file.read(2**20), b""))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            if next(reader, []) != columns:
+                raise ValueError
+            records = (
+                ((",".join(record[:-1]), "", record[-1]) for record in reader)
+                if quoted
+                else (line.rstrip("\r\n").rpartition(",") for line in file)
+            )
+            while block := list(itertools.islice(records, max(1, FIELDS // len(columns)))):
+                x = to_floats([features for features, _, _ in block])
+                if x.shape != (len(block), len(names)) or np.isinf(x).any():
+                    raise ValueError
+                yield x, np.array([code[label] for _, _, label in block])
+                rows += len(block)
+    except (ValueError, LookupError, csv.Error) as error:
+        raise StageError(explain(path, columns, code)) from error
+    if not rows:
+        raise StageError(f"{shown(path)} has a header but no rows: provide rows")
+
+
+def to_floats(lines: list[str]) -> np.ndarray:
+    """Return lines of comma separated numbers as float64 (rows, columns), NaN = empty."""
+    text = "\n".join(["", *lines, ""])
+    # np.loadtxt is the fastest reader here, but it knows no missing values.
+    for empty in (",,", ",,", "\n,", ",\n", "\n\n", "\n\n"):
+        text = text.replace(empty, f"{empty[0]}nan{empty[1]}")
+    return np.loadtxt(text[1:-1].split("\n"), delimiter=",", comments=None, ndmin=2)
+
+
+def explain(path: Path, columns: list[str], classes: Container[str]) -> str:
+    """Return what is wrong with the first row that is wrong."""
+    where = f"{shown(path)}, header"
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        records = csv.reader(file, strict=True)
+        try:
+            header = next(records, [])
+            if header != columns:
+                return f"{where}: the columns are {header}, not {columns}: prepare the data again"
+            for row, record in enumerate(records, 1):
+                where = f"{shown(path)}, row {row}"
+                if what := fault(record or [""], columns, classes):
+                    return f"{where}: {what}"
+        except csv.Error as error:
+            return f"{where}: {error}: repair the quotes"
+    return f"{shown(path)} changed while it was read: run the stage again"
+
+
+def fault(record: list[str], columns: list[str], classes: Container[str]) -> str | None:
+    """Return what is wrong with a row of a table, or None."""
+    if len(record) != len(columns):
+        return f"it has {len(record)} fields, the header {len(columns)}: complete the row"
+    for name, text in zip(columns, record, strict=True):
+        if name == "target":
+            if text not in classes:
+                return f"target {text!r} is none of the classes in preprocess.json: correct it"
+        elif not is_number(text):
+            return f"column {name!r} holds {text[:50]!r}, not a finite number: correct it"
+    return None
+
+
+def is_number(text: str) -> bool:
+    """Return whether a field is a finite number, or missing."""
+    try:
+        return text.isascii() and "_" not in text and not math.isinf(float(text or "nan"))
+    except ValueError:
+        return False
 
 
 if __name__ == "__main__":
