@@ -1,0 +1,144 @@
+"""A real Airflow on SQLite and a real Docker Engine; only the stage is a small one of shell."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from dags_harness import DAY, IMAGE, INSTALL  # noqa: E402 - after the path
+
+DAGS = HERE.parents[1] / "dags"
+HOME = tempfile.mkdtemp(prefix="airflow-")
+BUNDLES = [
+    {
+        "name": path.name,
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(path)},
+    }
+    for path in (DAGS, HERE / "tiny")
+]
+
+# Airflow reads its environment when it is first imported, which the test modules do.
+os.environ.update(
+    AIRFLOW_HOME=HOME,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(DAGS),
+    AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps(BUNDLES),
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=f"{HOME}/logs",
+    MICROSTAGE_INSTALL=INSTALL,
+    PYTHONPATH=os.pathsep.join([str(DAGS), os.environ.get("PYTHONPATH", "")]),
+)
+for name in ("MICROSTAGE_HOST_DATA", "AIRFLOW_VAR_MODEL_PATH"):
+    os.environ.pop(name, None)
+sys.path.insert(0, str(DAGS))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def airflow_database() -> Iterator[None]:
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True
+    )
+    yield
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def test_image(engine: docker.DockerClient) -> str:
+    image, _ = engine.images.build(path=str(HERE / "stage"), tag=IMAGE, rm=True)
+    return str(image.id)
+
+
+@pytest.fixture
+def containers(engine: docker.DockerClient) -> Callable[[], list[Any]]:
+    """The containers of this test session's installation."""
+    return lambda: engine.containers.list(
+        all=True, filters={"label": f"microstage.install={INSTALL}"}
+    )
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(containers: Callable[[], list[Any]]) -> Iterator[None]:
+    """Whatever a test does, no container may be there after it."""
+    yield
+    left = containers()
+    for container in left:
+        container.remove(force=True)
+
+    assert [] == [container.labels["microstage.stage"] for container in left]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("MICROSTAGE_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Write a table of stages: table(name={"verb": ..., ...}) with defaults for the rest."""
+    path = tmp_path / "stages.toml"
+    monkeypatch.setenv("MICROSTAGE_STAGES", str(path))
+
+    def write(**rows: dict[str, Any]) -> None:
+        text = []
+        for name, row in rows.items():
+            whole = {
+                "image": IMAGE,
+                "verb": name,
+                "reads": {},
+                "writes": {"to": f"{name}/{{ds}}", "files": ["result.txt"]},
+                "params": {},
+                **row,
+                "limits": {"cpus": 1, "memory": "64m", "pids": 16, "timeout": "30s"}
+                | row.get("limits", {}),
+            }
+            text.append(f"[stages.{name}]")
+            text += [f"{key} = {_toml(value)}" for key, value in whole.items()]
+        path.write_text("\n".join(text))
+
+    return write
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + "}"
+    return json.dumps(value)
+
+
+@pytest.fixture
+def run_stage(
+    data: Path, table: Callable[..., None], test_image: str
+) -> Callable[..., dict[str, Any]]:
+    """Run the operator on one row: run_stage("ok", reads=..., limits=...); returns its XCom."""
+    from stage_operator import StageOperator
+
+    def run(verb: str, attempt: int = 1, operator: Any = None, **row: Any) -> dict[str, Any]:
+        table(stage={"verb": verb, **row})
+        operator = operator or StageOperator(task_id="stage", ds=DAY, force=False)
+        ti = SimpleNamespace(
+            dag_id="test", run_id="manual", task_id="stage", map_index=-1, try_number=attempt
+        )
+        return operator.execute({"ti": ti})
+
+    return run

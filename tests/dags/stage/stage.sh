@@ -1,0 +1,84 @@
+# Each verb is one behaviour of a stage, good or bad.
+finish() {
+    echo "result" >"/out/result.txt"
+    echo "$1" >"/out/summary.json"
+}
+
+verb=$1
+shift
+case $verb in
+ok)
+    echo "a line on stdout"
+    echo "a line on stderr" >&2
+    finish "{\"rows\": 3, \"arguments\": \"$*\"}"
+    ;;
+random) # never the same twice
+    finish "{\"random\": \"$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\"}"
+    ;;
+count) # what it was given
+    finish "{\"files\": \"$(cd /in && find . -type f | sort | tr '\n' ' ')\"}"
+    ;;
+fail) # --code N; then a line on stdout that must not be taken for the reason
+    echo "the reason, on row 7" >&2
+    echo "noise on stdout"
+    exit "$2"
+    ;;
+nothing) ;;
+empty)
+    finish "{}"
+    : >/out/result.txt
+    ;;
+link)
+    finish "{}"
+    ln -s /etc/passwd /out/extra
+    ;;
+manifest)
+    finish "{}"
+    echo "{}" >/out/manifest.json
+    ;;
+nested)
+    finish '{"rows": {"a": 1}}'
+    ;;
+nan)
+    finish '{"auc": NaN}'
+    ;;
+half) # dies after it wrote everything
+    finish "{}"
+    exit 1
+    ;;
+sleep) # --seconds N
+    echo "sleeping"
+    sleep "$2"
+    finish "{}"
+    ;;
+stubborn) # does not listen to SIGTERM
+    trap '' TERM
+    echo "sleeping"
+    sleep 60 &
+    wait
+    sleep 60
+    ;;
+eat)
+    tail /dev/zero
+    ;;
+long)
+    head -c 20000 /dev/zero | tr '\0' 'x'
+    printf 'no newline at the end' >&2
+    exit 65
+    ;;
+look) # at the walls, from inside
+    touch /x 2>/dev/null && root=writable || root=read-only
+    touch /in/raw/x 2>/dev/null && in=writable || in=read-only
+    touch /tmp/x 2>/dev/null && tmp=writable || tmp=read-only
+    value() { sed -n "s/^$1:[[:space:]]*//p" /proc/self/status; }
+    finish "{\"uid\": $(id -u), \"gid\": $(id -g), \"root\": \"$root\", \"in\": \"$in\",
+        \"tmp\": \"$tmp\", \"capabilities\": \"$(value CapBnd) $(value CapEff)\",
+        \"no_new_privileges\": $(value NoNewPrivs), \"interfaces\": \"$(ls /sys/class/net | tr '\n' ' ')\",
+        \"threads\": \"$OMP_NUM_THREADS\", \"init\": \"$(cat /proc/1/comm)\",
+        \"environment\": \"$(env | cut -d= -f1 | sort | tr '\n' ' ')\"}"
+    ;;
+*)
+    echo "unknown verb $verb" >&2
+    exit 64
+    ;;
+esac

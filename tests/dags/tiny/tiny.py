@@ -1,0 +1,28 @@
+"""DAGs of the test stage, for runs through Airflow itself."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+from stage_operator import StageOperator
+from stage_sensors import WaitForData, WaitForModel
+
+DEFAULTS = {"retries": 2, "retry_delay": timedelta(0)}
+PARAMS = {"window": Param(1, type="integer"), "force": Param(False, type="boolean")}
+
+with DAG(dag_id="chain", schedule=None, default_args=DEFAULTS, params=PARAMS):
+    wait = WaitForData(task_id="wait", window="{{ params.window }}", poke_interval=0.5)
+    ok = StageOperator(task_id="ok")
+    count = StageOperator(task_id="count", window="{{ params.window }}")
+    wait >> ok >> count
+
+with DAG(dag_id="alone", schedule=None, default_args=DEFAULTS, params=PARAMS):
+    StageOperator(task_id="stage")
+
+with DAG(dag_id="once", schedule=None):
+    StageOperator(task_id="stage", retries=0)
+
+with DAG(dag_id="data", schedule=None):
+    WaitForData(task_id="wait", window=2, poke_interval=0.5, timeout=2)
+
+with DAG(dag_id="model", schedule=None):
+    WaitForModel(task_id="wait", poke_interval=0.5, timeout=2)
