@@ -1,0 +1,112 @@
+"""What holds of a checkout and of the .env that is made from it, without Docker."""
+
+import re
+import shutil
+import stat
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/make_env", tmp_path / "scripts")
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    return tmp_path
+
+
+def make_env(checkout: Path) -> dict[str, str]:
+    subprocess.run([checkout / "scripts/make_env"], check=True, capture_output=True)
+    lines = (checkout / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "dags/stages.toml"])
+def test_images_are_named_with_the_projects_version(file: str) -> None:
+    tags = set(re.findall(r"microstage/\w+:([\w.]+)", (ROOT / file).read_text()))
+
+    assert tags == {VERSION}
+
+
+def test_a_lock_names_no_place_to_download_from() -> None:
+    locks = [*ROOT.glob("containers/**/requirements.txt"), ROOT / "tests/requirements.txt"]
+
+    assert len(locks) > 5
+    assert [str(lock) for lock in locks if "://" in lock.read_text()] == []
+
+
+def test_packages_that_stages_share_have_one_version() -> None:
+    versions: dict[str, set[str]] = {}
+    for lock in ROOT.glob("containers/*/requirements.txt"):
+        pins = re.findall(r"(?m)^([\w.-]+)==(\S+)((?: ;[^\\\n]*)?)", lock.read_text())
+        for name, version, marker in pins:
+            versions.setdefault(f"{name}{marker}".strip(), set()).add(version)
+
+    assert versions
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_an_env_is_for_its_owner_alone_and_has_every_setting(checkout: Path) -> None:
+    settings = make_env(checkout)
+
+    assert stat.S_IMODE((checkout / ".env").stat().st_mode) == 0o600
+    assert [name for name, value in settings.items() if not value] == []
+
+
+def test_two_installations_share_no_secret(checkout: Path) -> None:
+    first = make_env(checkout)
+    (checkout / ".env").unlink()
+    second = make_env(checkout)
+
+    secrets = [name for name in first if re.search("PASSWORD|KEY|SECRET", name)]
+    assert len(secrets) == 5
+    assert [name for name in secrets if first[name] == second[name]] == []
+
+
+def test_an_env_that_exists_is_never_touched(checkout: Path) -> None:
+    first = make_env(checkout)
+
+    assert first == make_env(checkout)
+
+
+def test_the_compose_file_uses_every_setting_and_no_other(checkout: Path) -> None:
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+
+    assert set(make_env(checkout)) == used
+
+
+def test_containers_never_run_as_root(checkout: Path) -> None:
+    settings = make_env(checkout)
+
+    assert settings["MICROSTAGE_UID"] != "0"
+
+
+@pytest.mark.parametrize("script", ["build_images.sh", "scripts/demo", "scripts/test"])
+def test_a_script_tells_its_usage(script: str) -> None:
+    done = subprocess.run([ROOT / script, "--help"], capture_output=True, text=True, check=True)
+
+    assert "usage: " in done.stdout
+    assert Path(script).name in done.stdout
+
+
+def test_the_list_of_images_is_the_folders() -> None:
+    command = [ROOT / "build_images.sh", "--list"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    folders = {path.parent.name for path in ROOT.glob("containers/*/Dockerfile")}
+    assert set(listed[1::2]) - folders == {"airflow", "postgres"}
+    assert folders <= set(listed[1::2])
+
+
+def test_an_image_that_does_not_exist_is_named() -> None:
+    command = [ROOT / "build_images.sh", "trian"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "there is no image 'trian'" in done.stderr
