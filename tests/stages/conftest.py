@@ -1,9 +1,11 @@
 """Runs stage images in hardened containers; `--image NAME` narrows the tests to one image."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from chain import Chain
 from harness import IMAGES, Engine, Input, Result, RunStage, arguments
 
 HERE = Path(__file__).parent
@@ -32,8 +34,17 @@ def _image(item: pytest.Item) -> str:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return Engine(tmp_path_factory.mktemp("runs"))
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    scratch = tmp_path_factory.mktemp("runs")
+    yield Engine(scratch)
+    # pytest keeps what three sessions wrote, and a run may write a gigabyte.
+    shutil.rmtree(scratch)
+
+
+@pytest.fixture(scope="session")
+def chain(engine: Engine) -> Chain:
+    """The pipeline's own outputs on one small day, made as they are asked for."""
+    return Chain(engine)
 
 
 @pytest.fixture(scope="session")

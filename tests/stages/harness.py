@@ -26,6 +26,11 @@ IMAGES = sorted(
     if folder.is_dir() and folder.name != "platform"
 )
 
+# The table of stages: name and row.
+STAGES: dict[str, dict[str, Any]] = tomllib.loads(
+    (REPOSITORY / "dags" / "stages.toml").read_text("utf-8")
+)["stages"]
+
 Input = Path | Mapping[str, str | bytes]
 
 # Root may read every file whatever its mode, so tests run by root use distroless' nonroot uid.
@@ -37,9 +42,8 @@ def reference(image: str) -> str:
 
     One that fills none (replay, while generate does) has the version that images are built with.
     """
-    table = tomllib.loads((REPOSITORY / "dags" / "stages.toml").read_text("utf-8"))
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
-    used = [row["image"] for row in table["stages"].values()]
+    used = [row["image"] for row in STAGES.values()]
     name = f"microstage/{image}"
     built = f"{name}:{project['project']['version']}"
     return next((row for row in used if row.startswith(f"{name}:")), built)
