@@ -16,8 +16,10 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from requests.exceptions import RequestException
-from stage_contract import NO_INPUT, TRY_AGAIN, DataFolder, Exit, Job, Limits, Run, StageError
+from stage_contract import DataFolder, Exit, Run
+from stage_table import NO_INPUT, TRY_AGAIN, USAGE, Job, Limits, StageError
 
+CONTRACT_LABEL, CONTRACT = "org.microstage.contract", "1"
 STOP_SECONDS = 2  # the contract: SIGTERM ends a stage within two seconds
 SWEEP_AFTER = 120  # seconds past its time limit after which a container has no owner any more
 MAX_LINE = 4000
@@ -25,31 +27,40 @@ ENGINE_ERRORS = (DockerException, RequestException)
 
 
 def install() -> str:
-    """The name of this installation: several may share one Docker Engine."""
+    """Return the name of this installation: several may share one Docker Engine."""
     return os.environ.get("MICROSTAGE_INSTALL") or "microstage"
 
 
 def connect() -> docker.APIClient:
-    """A client for the engine of DOCKER_HOST, or of the local socket."""
+    """Return a client for the engine of DOCKER_HOST, or of the local socket."""
     return docker.APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto")
 
 
 def image_id(client: docker.APIClient, image: str) -> str:
-    """The id of an image that is on this machine; nothing is ever pulled.
+    """Return the id of an image that is on this machine; nothing is ever pulled.
 
-    Raises StageError (66) when the image is absent.
+    Raises StageError: 66 when the image is absent, 64 when it speaks another contract.
     """
     try:
-        return str(client.inspect_image(image)["Id"])
+        found = client.inspect_image(image)
     except ImageNotFound:
         ours = image.removeprefix("microstage/").split(":")[0]
         how = f"./build_images.sh {ours}" if image.startswith("microstage/") else "docker pull"
         raise StageError(
             NO_INPUT, f"The image {image} is not on this machine; get it with {how}."
         ) from None
+    version = (found["Config"].get("Labels") or {}).get(CONTRACT_LABEL, CONTRACT)
+    if version != CONTRACT:
+        raise StageError(
+            USAGE,
+            f"The image {image} speaks version {version} of the stage contract; "
+            f"this platform speaks {CONTRACT}.",
+        )
+    return str(found["Id"])
 
 
 def labels(job: Job, run: Run) -> dict[str, str]:
+    """Return what a container says about whose it is, and until when it may live."""
     deadline = int(time.time()) + job.row.limits.timeout + SWEEP_AFTER
     return {
         "microstage.install": install(),
@@ -65,7 +76,7 @@ def labels(job: Job, run: Run) -> dict[str, str]:
 
 
 def hardening(limits: Limits, *, network: bool) -> dict[str, Any]:
-    """The walls: arguments of docker-py's create_host_config."""
+    """Return the walls, as arguments of docker-py's create_host_config."""
     cpus = min(limits.cpus, os.cpu_count() or 1)  # the engine refuses more than there are
     return {
         "read_only": True,
@@ -76,7 +87,7 @@ def hardening(limits: Limits, *, network: bool) -> dict[str, Any]:
         "nano_cpus": int(cpus * 1e9),
         "mem_limit": limits.memory,
         "memswap_limit": limits.memory,  # equal: no swap on top of it
-        "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},
+        "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - in there
         "network_mode": "bridge" if network else "none",
         # The task log has it all; a stage must not fill the engine's disk with it.
         "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "1"}),

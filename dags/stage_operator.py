@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from docker import APIClient
@@ -17,7 +18,8 @@ from stage_container import (
     run_container,
     sweep,
 )
-from stage_contract import DataFolder, Exit, Param, Run, StageError, load_row, resolve, run_job
+from stage_contract import DataFolder, Exit, Run, run_job
+from stage_table import Param, StageError, load_row, resolve
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -80,13 +82,14 @@ class StageOperator(DockerOperator):
         self._killed = False
 
     def connect(self) -> APIClient:
-        """A client of its own for each caller: on_kill and the time limit interrupt another."""
+        """Return a new client: on_kill and the time limit must not share one that is in use."""
         try:
-            return DockerOperator.hook.func(self).api_client
+            hook: DockerHook = DockerOperator.hook.func(self)  # type: ignore[attr-defined]
+            return hook.api_client
         except AirflowException as error:
             raise engine_failure(error) from None
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         ti = context["ti"]
         self._run = Run(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
         try:
@@ -100,9 +103,7 @@ class StageOperator(DockerOperator):
     def _run_stage(self, run: Run) -> dict[str, Any]:
         row = load_row(self.stage)
         data = DataFolder.from_environment()
-        job = resolve(
-            row, self.ds, window=self.window, model=self.model, params=self.stage_params
-        )
+        job = resolve(row, self.ds, window=self.window, model=self.model, params=self.stage_params)
         client = self.connect()
         for container in remove_all(client, run) + sweep(client):
             self.log.warning("Removed container %s, which an earlier try left.", container[:12])

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from stage_contract import MANIFEST, DataFolder, StageError, load_row, window_days
+from stage_contract import DataFolder
 from stage_operator import DS
+from stage_table import MANIFEST, StageError, load_row, window_days
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,7 +25,7 @@ Look = tuple[Any | None, str]
 
 
 def look_for_data(days: list[str]) -> Look:
-    """Complete data of every day, or the first day that lacks it.
+    """Look for complete data of every day.
 
     A day is complete when a stage published it (it has a manifest), or when data.csv and
     target.csv came from outside and have not changed for ten seconds.
@@ -38,14 +39,14 @@ def look_for_data(days: list[str]) -> Look:
             # ctime and not mtime: copying tools set mtime back to that of the original.
             changed = max((folder / name).stat().st_ctime for name in ("data.csv", "target.csv"))
         except OSError:
-            return None, f"raw/{day} is not complete: it lacks {MANIFEST}, or data.csv and target.csv"
+            return None, f"raw/{day} lacks {MANIFEST}, or data.csv and target.csv"
         if time.time() - changed < SETTLED_SECONDS:
             return None, f"the files in raw/{day} are still changing"
     return days, ""
 
 
 def look_for_model(ds: str) -> Look:
-    """The newest validated model of a day before ds; without one, the model of ds itself."""
+    """Look for the newest validated model of a day before ds; without one, for that of ds."""
     models = DataFolder.from_environment().path("models")
     days = sorted(
         folder.name
@@ -61,7 +62,7 @@ def look_for_model(ds: str) -> Look:
 
 
 def check_model(path: str) -> str:
-    """The path of the Variable model_path, if a model is there. Raises StageError."""
+    """Return the path of the Variable model_path, if a model is there. Raises StageError."""
     folder = DataFolder.from_environment().path(path)
     if missing := [file for file in load_row("train").files if not (folder / file).is_file()]:
         raise StageError(
@@ -108,14 +109,14 @@ class _WaitSensor(BaseSensorOperator):
             result, missing = LOOKS[self.look](**arguments)
         except StageError as error:
             raise AirflowFailException(str(error)) from None
-        if result is not None:
-            return result
-        self.log.info("Waiting: %s.", missing)
-        deadline = time.time() + self.timeout
-        trigger = LookTrigger(self.look, arguments, deadline, self.poke_interval)
-        self.defer(trigger=trigger, method_name="found")
+        if result is None:
+            self.log.info("Waiting: %s.", missing)
+            deadline = time.time() + self.timeout
+            trigger = LookTrigger(self.look, arguments, deadline, self.poke_interval)
+            self.defer(trigger=trigger, method_name="found")
+        return result
 
-    def found(self, context: Context, event: dict[str, Any]) -> Any:
+    def found(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ARG002 - Airflow's
         if event["result"] is None:
             hours = self.timeout / 3600
             raise AirflowSensorTimeout(f"Waited {hours:.3g} hours in vain: {event['missing']}.")
@@ -145,7 +146,7 @@ class WaitForData(_WaitSensor):
         self.ds = ds
         self.window = window
 
-    def execute(self, context: Context) -> list[str]:
+    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's
         try:
             days = window_days(self.ds, self.window)
         except StageError as error:
@@ -178,7 +179,7 @@ class WaitForModel(_WaitSensor):
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         self.ds = ds
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's
         path = Variable.get("model_path", default=None)
         if not path:
             return self.wait(ds=self.ds)

