@@ -1,0 +1,550 @@
+"""Make raw tables numeric, the same way for training and for prediction, and split them."""
+
+import argparse
+import csv
+import errno
+import io
+import itertools
+import json
+import math
+import os
+import re
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+import pandas as pd
+
+IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
+OUT = Path(os.environ.get("MICROSTAGE_OUT", "/out"))
+WRONG_USAGE, BAD_DATA, INPUT_MISSING, TRY_AGAIN = 64, 65, 66, 75
+BLOCK = 2**22  # bytes of a table that are worked on at a time
+MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")  # among numbers; among texts only ""
+NOT_TEXT = re.compile("[\\0\\udc80-\\udcff]")  # what "surrogateescape" makes of other encodings
+MAX_CLASSES = 100
+MAX_TEXTS = 100_000  # of a column, counted exactly: more would take memory without end
+
+
+class StageError(Exception):
+    """What the user has to mend, in one sentence, and the exit code that goes with it."""
+
+    def __init__(self, sentence: str, code: int = BAD_DATA) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that ends with 64 and one sentence instead of argparse's 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_USAGE, f"{message}: see --help\n")
+
+
+def between(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Return an argparse type: a number of that kind from `low` to `high`, both included."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def end_on_signal() -> None:
+    """End at once on SIGTERM and SIGINT, as PID 1 and inside a long C call too.
+
+    Python runs handlers in the main thread only, once its C call is over; the wake-up descriptor
+    is written at once, whichever thread the signal reached.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    # PID 1 ignores every signal that it has no handler for.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    threading.Thread(target=lambda: os._exit(128 + os.read(reader, 1)[0]), daemon=True).start()
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as the user knows it: without the root that differs from run to run."""
+    return str(path).removeprefix(f"{IN}/").removeprefix(f"{OUT}/")
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object, the same bytes for the same value."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one verb; return the exit code, with one sentence on stderr when it is not 0."""
+    end_on_signal()
+    args = parse_arguments(argv)
+    try:
+        write_json(OUT / "summary.json", args.run(args))
+        return 0
+    except StageError as error:
+        code, sentence = error.code, str(error)
+    except MemoryError:
+        code, sentence = TRY_AGAIN, "memory ran out: give the stage more, or fewer rows"
+    except OSError as error:
+        if str(error.filename).startswith(f"{IN}/"):
+            code = INPUT_MISSING
+            sentence = f"{shown(error.filename)}: {error.strerror}: run the stage that writes it"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+            code, sentence = TRY_AGAIN, "the disk of the output is full: free some space"
+        else:
+            code, sentence = TRY_AGAIN, f"{error}: check the disk, then try again"
+    print(" ".join(sentence.split()), file=sys.stderr)
+    return code
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the parameters of one verb, and in `run` the function that does it."""
+    parser = Parser(prog="preprocess", description=__doc__, allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    fit, split, transform = (
+        verbs.add_parser(verb, allow_abbrev=False, help=text)
+        for verb, text in (
+            ("fit", "learn the columns from raw/<day>/, write the numeric table"),
+            ("split", "part processed/ into train.csv and val.csv"),
+            ("transform", "make raw/<day>/data.csv numeric as model/preprocess.json says"),
+        )
+    )
+    fit.set_defaults(run=run_fit)
+    split.set_defaults(run=run_split)
+    transform.set_defaults(run=run_transform)
+    text = "most categories of a column; rarer ones become missing (default: 255)"
+    fit.add_argument("--max-categories", type=between(int, 1, 65_535), default=255, help=text)
+    text = "names of columns, or target, whose numbers are but names; separated by commas"
+    fit.add_argument("--categorical", default="", metavar="NAMES", help=text)
+    text = "of the days, the newest; of one day, rows of each class (default: 0.2)"
+    split.add_argument("--val-fraction", type=between(float, 0.001, 0.999), default=0.2, help=text)
+    text = "of the choice of rows (default: 17)"
+    split.add_argument("--seed", type=between(int, 0, 2**31 - 1), default=17, help=text)
+    return parser.parse_args(argv)
+
+
+def run_fit(args: argparse.Namespace) -> dict[str, Any]:
+    """Learn columns and classes, write them and the numeric table; return the summary."""
+    days = find_days()
+    tables, targets = ([day / name for day in days] for name in ("data.csv", "target.csv"))
+    names = read_header(tables[0])
+    for table in tables:
+        if odd := set(names).symmetric_difference(read_header(table)):
+            raise StageError(f"{shown(table)}: not every day has column {min(odd)!r}: drop it")
+    if "target" in names:
+        raise StageError(f"{shown(tables[0])} has a column 'target': keep it in target.csv alone")
+    forced = set(next(csv.reader([args.categorical]), []))
+    if odd := forced - {*names, "target"}:
+        raise StageError(f"--categorical: {min(odd)!r} is no column of data.csv", WRONG_USAGE)
+    counts = count_texts(tables, forced - {"target"})
+    columns = []
+    for name in names:
+        texts = counts.get(name, Counter())
+        if name not in forced and mostly_numbers(texts):
+            raise StageError(find_fault(tables, not_a_number([name])))
+        columns.append(describe(name, texts, name in forced, args.max_categories))
+    daily = [count_labels(target) for target in targets]
+    labels = name_classes(sum(daily, Counter()), targets, "target" in forced)
+    classes = sorted(set(labels.values()))
+    if all(map(is_number, classes)):
+        classes.sort(key=float)
+    cells = {text: csv_line([label]) for text, label in labels.items()}
+    rare = 0
+    with (OUT / "train_data.csv").open("wb") as file:
+        file.write(csv_line([*names, "target"]) + b"\n")
+        for table, target, texts in zip(tables, targets, daily, strict=True):
+            column = (
+                cells[text] for frame in read_frames(target, ["target"]) for text in frame["target"]
+            )
+            rows = 0
+            for x, unknown in encode(table, columns):
+                file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), column, strict=False))
+                rows += len(x)
+                rare += unknown
+            if rows != texts.total():
+                raise StageError(
+                    f"{shown(table)} has {rows} rows, target.csv beside it {texts.total()}:"
+                    " give each row its target"
+                )
+    rows_of = zip(days, daily, strict=True)
+    fitted = {
+        "version": 1,
+        "columns": columns,
+        "classes": classes,
+        "days": [{"day": day.name, "rows": texts.total()} for day, texts in rows_of],
+    }
+    write_json(OUT / "preprocess.json", fitted)
+    categorical = sum(column["kind"] == "categorical" for column in columns)
+    return {
+        "rows": sum(texts.total() for texts in daily),
+        "days": len(days),
+        "numeric": len(columns) - categorical,
+        "categorical": categorical,
+        "classes": len(classes),
+        "rare_values": rare,
+    }
+
+
+def run_transform(_args: argparse.Namespace) -> dict[str, Any]:
+    """Write data.csv, numeric as model/preprocess.json says; return the summary."""
+    columns = read_json(IN / "model" / "preprocess.json", "columns")["columns"]
+    names = [column["name"] for column in columns]
+    tables = [day / "data.csv" for day in find_days()]
+    rows, unseen, extra = 0, 0, set[str]()
+    with (OUT / "data.csv").open("wb") as file:
+        file.write(csv_line(names) + b"\n")
+        for table in tables:
+            header = set(read_header(table))
+            if missing := [name for name in names if name not in header]:
+                raise StageError(
+                    f"{shown(table)}: column {missing[0]!r} of the model is missing: add it"
+                )
+            extra |= header.difference(names)
+            for x, unknown in encode(table, columns):
+                file.write(b"\n".join([*csv_lines(x), b""]))
+                rows += len(x)
+                unseen += unknown
+    if extra:
+        print(f"warning: the model does not know the columns {sorted(extra)}: they are ignored")
+    return {
+        "rows": rows,
+        "days": len(tables),
+        "unseen_values": unseen,
+        "ignored_columns": len(extra),
+    }
+
+
+def run_split(args: argparse.Namespace) -> dict[str, Any]:
+    """Part train_data.csv by time, or a single day by class; return the summary."""
+    table = IN / "processed" / "train_data.csv"
+    days = read_json(IN / "processed" / "preprocess.json", "days")["days"]
+    ends = np.cumsum([day["rows"] for day in days])
+    names = read_header(table)
+    if names[-1] != "target":
+        raise StageError(f"{shown(table)}: its last column is not target: run fit again")
+    if len(days) > 1:
+        newest = min(max(round(args.val_fraction * len(days)), 1), len(days) - 1)
+        chosen = np.arange(ends[-1]) >= ends[-newest - 1]
+    else:
+        targets = pd.concat([frame["target"] for frame in read_frames(table, ["target"])])
+        chosen = choose(pd.factorize(targets)[0], args.val_fraction, args.seed)
+    rows = 0
+    with (OUT / "train.csv").open("wb") as train, (OUT / "val.csv").open("wb") as val:
+        for file in (train, val):
+            file.write(csv_line(names) + b"\n")
+        for block in read_blocks(table, len(names)):
+            lines = split_lines(block)
+            where = chosen[rows : rows + len(lines)].tolist()
+            for line, validates in zip(lines, where, strict=False):
+                (val if validates else train).write(line + b"\n")
+            rows += len(lines)
+    if rows != ends[-1]:
+        raise StageError(
+            f"{shown(table)} has {rows} rows, preprocess.json {ends[-1]}: run fit again"
+        )
+    if not chosen.any():
+        raise StageError(f"{shown(table)}: no class has two rows: provide more rows")
+    return {
+        "train_rows": int((~chosen).sum()),
+        "val_rows": int(chosen.sum()),
+        "by": "time" if len(days) > 1 else "class",
+    }
+
+
+def choose(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Return which rows validate, bool (rows,): this fraction of each class, at random.
+
+    codes: int (rows,). A class with two rows or more has rows on both sides.
+    """
+    random = np.random.default_rng(seed)
+    chosen = np.zeros(len(codes), bool)
+    for code in np.unique(codes):
+        rows = random.permutation(np.flatnonzero(codes == code))
+        if len(rows) > 1:
+            chosen[rows[: min(max(round(fraction * len(rows)), 1), len(rows) - 1)]] = True
+    return chosen
+
+
+def find_days() -> list[Path]:
+    """Return the folders raw/<day>, in the order of time."""
+    days = sorted(path for path in (IN / "raw").iterdir() if path.is_dir())
+    if not days:
+        raise StageError("raw has no folder of a day: generate one", INPUT_MISSING)
+    for day in days:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", day.name, re.ASCII):
+            raise StageError(f"{shown(day)} is no day: name it like 2013-01-31")
+    return days
+
+
+def count_texts(tables: list[Path], text: Collection[str]) -> dict[str, Counter[str]]:
+    """Return how often each value occurs in each column that holds, somewhere, other than numbers.
+
+    text: columns that are read as text from the start.
+    """
+    counts: dict[str, Counter[str]] = {name: Counter() for name in text}
+    for table in tables:
+        for frame in read_frames(table, text):
+            numeric = [name for name in map(str, frame) if name not in text]
+            other = [name for name in numeric if frame[name].dtype.kind not in "iuf"]
+            if other:  # what came before was read as numbers: start again
+                return count_texts(tables, [*text, *other])
+            if np.isinf(frame[numeric].to_numpy(float)).any():
+                raise StageError(find_fault([table], not_a_number(numeric)))
+            for name, seen in counts.items():
+                seen.update(frame[name].tolist())
+                if len(seen) > 2 * MAX_TEXTS:
+                    counts[name] = Counter(dict(seen.most_common(MAX_TEXTS)))
+    return counts
+
+
+def mostly_numbers(texts: Counter[str]) -> bool:
+    """Return whether more values are numbers than other texts, but not all."""
+    words = sum(n for text, n in texts.items() if text not in MISSING and not is_number(text))
+    numbers = sum(n for text, n in texts.items() if text not in MISSING) - words
+    return 0 < words < numbers
+
+
+def describe(name: str, texts: Counter[str], forced: bool, limit: int) -> dict[str, Any]:
+    """Return a column of preprocess.json: categorical if forced, or if not all are numbers."""
+    if not forced and all(text in MISSING or is_number(text) for text in texts):
+        return {"name": name, "kind": "numeric"}
+    frequent = sorted((text for text in texts if text), key=lambda text: (-texts[text], text))
+    return {"name": name, "kind": "categorical", "categories": sorted(frequent[:limit])}
+
+
+def count_labels(target: Path) -> Counter[str]:
+    """Return how often each label occurs in a day's target.csv."""
+    if (names := read_header(target)) != ["target"]:
+        raise StageError(f"{shown(target)} has columns {names}: it must have one, target")
+    counts: Counter[str] = Counter()
+    for frame in read_frames(target, names):
+        counts.update(frame["target"].tolist())
+        if len(counts) > MAX_CLASSES:
+            raise StageError(
+                f"{shown(target)} has more than {MAX_CLASSES} different targets: group them into"
+                " classes, a number cannot be predicted"
+            )
+    return counts
+
+
+def name_classes(counts: Counter[str], targets: list[Path], forced: bool) -> dict[str, str]:
+    """Return the class of each label: the label, but for 1.0 and 01 it is 1 unless forced."""
+    numeric = all(text in MISSING or is_number(text) for text in counts)
+    missing = MISSING if numeric else ("", "nan", "NaN")
+    if not counts.keys().isdisjoint(missing):
+        what = "the target is missing: give the row one, or remove it from both files"
+        raise StageError(find_fault(targets, lambda _, text: what if text in missing else None))
+    if not forced and mostly_numbers(counts):
+        raise StageError(find_fault(targets, not_a_number(["target"])))
+    labels = {text: text for text in counts}
+    if numeric and not forced:
+        values = {text: float(text) for text in counts}
+        labels = {text: repr(int(v) if v.is_integer() else v) for text, v in values.items()}
+    if len(set(labels.values())) < 2:
+        raise StageError(
+            f"{shown(targets[0])}: all targets are {min(labels)!r}: provide rows of another class"
+        )
+    return labels
+
+
+def encode(path: Path, columns: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield a raw table in blocks: float64 (rows, columns), and how many texts are no category.
+
+    A categorical value is its index in the column's categories; NaN = missing or no category.
+    """
+    names = [column["name"] for column in columns]
+    known = {c["name"]: pd.Index(c["categories"]) for c in columns if c["kind"] == "categorical"}
+    numeric = [name for name in names if name not in known]
+    for frame in read_frames(path, known, names):
+        x = np.empty((len(frame), len(names)))
+        unknown = 0
+        for j, name in enumerate(names):
+            values = frame[name]
+            if name in known:
+                codes = known[name].get_indexer(values)
+                x[:, j] = np.where(codes < 0, np.nan, codes)
+                unknown += int(((codes < 0) & (values != "")).sum())
+            elif values.dtype.kind in "iuf":
+                x[:, j] = values
+            elif all(map(is_number, texts := [str(value) for value in values])):
+                x[:, j] = [float(text) for text in texts]  # such as integers beyond 64 bits
+            else:
+                x[:, j] = np.inf
+        if np.isinf(x).any():
+            raise StageError(find_fault([path], not_a_number(numeric)))
+        yield x, unknown
+
+
+def csv_line(fields: Sequence[str]) -> bytes:
+    """Return a row of CSV without its line end."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(fields)
+    return text.getvalue().removesuffix("\r\n").encode()
+
+
+def csv_lines(x: np.ndarray) -> list[bytes]:
+    """Return rows of CSV for float64 (rows, columns): shortest exact numbers, NaN = empty."""
+    # A JSON library is the fastest writer of floats that there is: 10 times pandas' speed.
+    text = orjson.dumps(x, option=orjson.OPT_SERIALIZE_NUMPY)
+    for found, wanted in ((b"null", b""), (b".0,", b","), (b".0]", b"]")):
+        text = text.replace(found, wanted)
+    return text[2:-2].split(b"],[")
+
+
+def split_lines(block: bytes) -> list[bytes]:
+    """Return the rows of a block of `read_blocks`, without their line ends."""
+    if b'"' not in block:
+        return block.removesuffix(b"\n").split(b"\n")
+    return [csv_line(record) for record in csv.reader(io.StringIO(block.decode(), newline=""))]
+
+
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Return a JSON object of version 1 that has these keys."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StageError(f"{shown(path)} is not JSON ({error}): write it again") from error
+    if not isinstance(value, dict) or value.get("version") != 1 or not value.keys() >= set(keys):
+        raise StageError(f"{shown(path)} is not version 1 with {', '.join(keys)}: write it again")
+    return value
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the names of a table's columns."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        names = next(csv.reader(file), [])
+    if not names:
+        raise StageError(f"{shown(path)} is empty: provide a header and rows")
+    for name in names:
+        if not name.strip():
+            raise StageError(
+                f"{shown(path)}: a column has no name: name it, or leave out the index"
+            )
+        if names.count(name) > 1:
+            raise StageError(f"{shown(path)}: two columns are called {name!r}: rename one")
+        if NOT_TEXT.search(name):
+            raise StageError(f"{shown(path)}: column {name!r} is not UTF-8: save it as UTF-8")
+    return names
+
+
+def read_frames(
+    path: Path, text: Collection[str], wanted: list[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """Yield a table in blocks, of all columns or those wanted; those in `text` as they came."""
+    names = read_header(path)
+    for block in read_blocks(path, len(names)):
+        yield pd.read_csv(
+            io.BytesIO(block),
+            header=None,
+            names=names,
+            usecols=wanted,
+            index_col=False,
+            dtype=dict.fromkeys(text, str),
+            keep_default_na=False,
+            na_values={name: MISSING for name in names if name not in text},
+            skip_blank_lines=False,
+            low_memory=False,
+        )
+
+
+def read_blocks(path: Path, width: int) -> Iterator[bytes]:
+    """Yield the rows below the header as blocks of whole rows, each checked to have `width` fields.
+
+    pandas alone would fill up a row that is cut short, without a word.
+    """
+    empty = True
+    try:
+        with path.open("rb") as file:
+            quoted = any(b'"' in block for block in iter(lambda: file.read(BLOCK), b""))
+            file.seek(0)
+            file.readline()
+            while not quoted and (block := file.read(BLOCK) + file.readline()):
+                block = block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
+                block.decode()
+                symbols = np.frombuffer(block, np.uint8)
+                commas, ends = (np.flatnonzero(symbols == ord(c)) for c in ",\n")
+                counts = np.diff(np.searchsorted(commas, ends), prepend=0)
+                if (counts != width - 1).any() or b"\0" in block:
+                    raise ValueError
+                if b"\r" in block:
+                    raise ValueError(
+                        "lines end in a carriage return alone: save it with line feeds"
+                    )
+                yield block
+                empty = False
+        if quoted:
+            with path.open(encoding="utf-8-sig", newline="") as text:
+                records = itertools.islice(csv.reader(text, strict=True), 1, None)
+                while rows := list(itertools.islice(records, max(1, 2**19 // width))):
+                    if any(len(row or [""]) != width for row in rows):
+                        raise ValueError
+                    yield b"".join(csv_line(row or [""]) + b"\n" for row in rows)
+                    empty = False
+    except (ValueError, csv.Error) as error:
+        raise StageError(find_fault([path], otherwise=str(error))) from error
+    if empty:
+        raise StageError(f"{shown(path)} has a header but no rows: provide rows")
+
+
+def find_fault(
+    paths: list[Path],
+    fault: Callable[[str, str], str | None] = lambda _name, _text: None,
+    otherwise: str = "",
+) -> str:
+    """Return what is wrong with the first row that is wrong; `fault` tells of a column's text."""
+    for path in paths:
+        where = shown(path)
+        try:
+            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+                records = csv.reader(file, strict=True)
+                names = next(records)
+                for row, record in enumerate(records, 1):
+                    where = f"{shown(path)}, row {row}"
+                    fields = record or [""]
+                    if len(fields) != len(names):
+                        return f"{where} has {len(fields)} fields, not {len(names)}: complete it"
+                    for name, text in zip(names, fields, strict=True):
+                        if NOT_TEXT.search(text):
+                            return f"{where}: column {name!r} is not UTF-8: save it as UTF-8"
+                        if what := fault(name, text):
+                            return f"{where}: {what}"
+        except csv.Error as error:
+            return f"{where}: {error}: repair the quotes"
+    return f"{shown(paths[0])}: {otherwise or 'it changed while it was read'}"
+
+
+def not_a_number(names: Collection[str]) -> Callable[[str, str], str | None]:
+    """Return a `fault` that tells of texts in these columns that are no finite numbers."""
+
+    def fault(name: str, text: str) -> str | None:
+        if name not in names or text in MISSING or is_number(text):
+            return None
+        return (
+            f"column {name!r} holds {text[:50]!r}, not a finite number: correct it, or name the"
+            " column in fit's --categorical"
+        )
+
+    return fault
+
+
+def is_number(text: str) -> bool:
+    """Return whether a field is a finite number, or missing."""
+    try:
+        return text.isascii() and "_" not in text and not math.isinf(float(text or "nan"))
+    except ValueError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
