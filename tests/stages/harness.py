@@ -117,12 +117,15 @@ class Engine:
         out = self._new("out")
         with self.start(image, command, inputs=inputs, out=out, **options) as container:
             code = finished(container, timeout)
-            return Result(
+            result = Result(
                 code=code,
                 stdout=container.logs(stdout=True, stderr=False).decode(),
                 stderr=container.logs(stdout=False, stderr=True).decode(),
                 out=out,
             )
+        # pytest shows it where a test fails.
+        print(f"{image} {' '.join(command)}: exit code {code}\n{result.stdout}{result.stderr}")
+        return result
 
     @contextmanager
     def start(
