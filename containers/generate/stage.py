@@ -1,7 +1,7 @@
 """Write one day of synthetic data for a binary classification.
 
 16 numeric columns (4, 2 or 0 decimals) and 4 of text, some values missing; the target is 1 in
-three rows out of ten, and noisy: no model can have a ROC AUC above 0.84. The seed makes the world
+three rows out of ten, and noisy: the best possible ROC AUC is about 0.84. The seed makes the world
 (centres, spreads, effects on the target), seed and date together make the rows. From day to day
 distributions and effects move along waves of one to three years, which --drift scales; at 0 all
 days are alike.

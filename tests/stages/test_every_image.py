@@ -152,7 +152,7 @@ def test_it_writes_what_the_table_declares(chain: Chain, image: str, stage: str)
 def test_the_summary_is_one_flat_object(chain: Chain, image: str, stage: str) -> None:
     summary = chain.result(image, stage).summary
 
-    assert "rows" in summary
+    assert any("rows" in name for name in summary)
     assert [] == [name for name, value in summary.items() if isinstance(value, dict | list)]
 
 
