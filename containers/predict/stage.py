@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -154,11 +155,16 @@ def load_model() -> tuple[treelite.Model, list[str], list[str]]:
             f"{shown(path)}: format {spec['format']!r} is none of {', '.join(LOADERS)}"
         )
     path = path.with_name("model.txt")
-    path.open("rb").close()  # so that a missing file is told as one
+    content = path.read_bytes()
     try:
+        # Without its end, treelite would take the trees that are left for the whole model.
+        if spec["format"] == "lightgbm" and b"\nend of trees\n" not in content:
+            raise treelite.TreeliteError("cut short")
         model = LOADERS[spec["format"]](str(path))
     except treelite.TreeliteError as error:
-        raise StageError(f"{shown(path)} is no {spec['format']} model: train again") from error
+        raise StageError(
+            f"{shown(path)} is no whole {spec['format']} model: train again"
+        ) from error
     if model.num_feature != len(spec["features"]):
         raise StageError(
             f"{shown(path)} wants {model.num_feature} features, model.json names"
@@ -309,11 +315,15 @@ def read_table(
 
 def to_floats(lines: list[str]) -> np.ndarray:
     """Return lines of comma separated numbers as float64 (rows, columns), NaN = empty."""
-    text = "\n".join(["", *lines, ""])
-    # np.loadtxt is the fastest reader here, but it knows no missing values.
-    for empty in (",,", ",,", "\n,", ",\n", "\n\n", "\n\n"):
-        text = text.replace(empty, f"{empty[0]}nan{empty[1]}")
-    return np.loadtxt(text[1:-1].split("\n"), delimiter=",", comments=None, ndmin=2)
+    # np.loadtxt is the fastest reader here, but it has to be told where values are missing:
+    # wherever a separator follows a separator.
+    text = "\n".join(["", *lines, ""]).encode()
+    symbols = np.frombuffer(text, np.uint8)
+    separators = (symbols == ord(",")) | (symbols == ord("\n"))
+    gaps = np.flatnonzero(separators[:-1] & separators[1:]) + 1
+    pieces = itertools.pairwise([1, *gaps.tolist(), len(text) - 1])
+    text = b"nan".join([text[start:end] for start, end in pieces])
+    return np.loadtxt(text.decode().split("\n"), delimiter=",", comments=None, ndmin=2)
 
 
 def explain(path: Path, columns: list[str], classes: Container[str]) -> str:
@@ -323,8 +333,14 @@ def explain(path: Path, columns: list[str], classes: Container[str]) -> str:
         records = csv.reader(file, strict=True)
         try:
             header = next(records, [])
+            if not header:
+                return f"{shown(path)} is empty: provide a header and rows"
             if header != columns:
-                return f"{where}: the columns are {header}, not {columns}: prepare the data again"
+                odd = [
+                    name for name in [*columns, *header] if (name in columns) != (name in header)
+                ]
+                what = f"column {odd[0]!r} is in one alone" if odd else "the order differs"
+                return f"{where}: not the columns that the model has ({what}): prepare it again"
             for row, record in enumerate(records, 1):
                 where = f"{shown(path)}, row {row}"
                 if what := fault(record or [""], columns, classes):
@@ -334,17 +350,18 @@ def explain(path: Path, columns: list[str], classes: Container[str]) -> str:
     return f"{shown(path)} changed while it was read: run the stage again"
 
 
-def fault(record: list[str], columns: list[str], classes: Container[str]) -> str | None:
-    """Return what is wrong with a row of a table, or None."""
+def fault(record: list[str], columns: list[str], classes: Container[str]) -> str:
+    """Return what is wrong with a row of a table, or ""."""
     if len(record) != len(columns):
-        return f"it has {len(record)} fields, the header {len(columns)}: complete the row"
+        return f"it has {len(record)} fields, not {len(columns)}: complete the row"
     for name, text in zip(columns, record, strict=True):
-        if name == "target":
-            if text not in classes:
-                return f"target {text!r} is none of the classes in preprocess.json: correct it"
-        elif not is_number(text):
+        if re.search("[\udc80-\udcff]", text):  # what surrogateescape makes of other bytes
+            return f"column {name!r} is not UTF-8: save the file as UTF-8"
+        if name == "target" and text not in classes:
+            return f"target {text!r} is none of the classes at fit: correct it"
+        if name != "target" and not is_number(text):
             return f"column {name!r} holds {text[:50]!r}, not a finite number: correct it"
-    return None
+    return ""
 
 
 def is_number(text: str) -> bool:

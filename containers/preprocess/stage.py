@@ -165,7 +165,9 @@ def run_fit(args: argparse.Namespace) -> dict[str, Any]:
         file.write(csv_line([*names, "target"]) + b"\n")
         for table, target, texts in zip(tables, targets, daily, strict=True):
             column = (
-                cells[text] for frame in read_frames(target, ["target"]) for text in frame["target"]
+                cells[text]
+                for frame in read_frames(target, ["target"])
+                for text in frame["target"].tolist()
             )
             rows = 0
             for x, unknown in encode(table, columns):
