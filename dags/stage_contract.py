@@ -193,7 +193,7 @@ class Run:
     dag: str = ""
     run: str = ""
     task: str = ""
-    map: int = -1
+    map: int | None = -1
     attempt: int = field(default=1, compare=False)
 
     @property

@@ -22,7 +22,7 @@ from stage_contract import DataFolder, Exit, Run, run_job
 from stage_table import Param, StageError, load_row, resolve
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
 # The day of a run. A run that was triggered without a logical date has no `ds`: then it is the
 # day on which it was triggered.
@@ -62,7 +62,7 @@ class StageOperator(DockerOperator):
         stage: str | None = None,
         ds: str = DS,
         window: int | str = 1,
-        model: str | None = None,
+        model: str | XComArg | None = None,
         stage_params: dict[str, Param] | None = None,
         force: bool | str = "{{ params.get('force', False) }}",
         retries: int = 2,
@@ -75,7 +75,7 @@ class StageOperator(DockerOperator):
         self.stage = stage or self.task_id
         self.ds = ds
         self.window = window
-        self.model = model
+        self.model: Any = model  # an XComArg until Airflow has filled it in
         self.stage_params = stage_params
         self.force = force
         self._run: Run | None = None

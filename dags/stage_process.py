@@ -64,7 +64,6 @@ def environment(name: str, requirements: Path, cache: Path) -> Path:
     ]
     try:
         for command in (make, pip):
-            # noqa below: our own lock file and our own stages, never a shell
             if subprocess.run(command, stdout=sys.stderr, check=False).returncode:  # noqa: S603
                 raise StageError(
                     TRY_AGAIN,

@@ -80,7 +80,7 @@ class LookTrigger(BaseTrigger):
     """Look every few seconds until something is there, or until the deadline (Unix time)."""
 
     def __init__(self, look: str, arguments: dict[str, Any], deadline: float, every: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.look = look
         self.arguments = arguments
         self.deadline = deadline
@@ -96,7 +96,8 @@ class LookTrigger(BaseTrigger):
             # a word about what was missing.
             result, missing = await asyncio.to_thread(LOOKS[self.look], **self.arguments)
             if result is not None or time.time() >= self.deadline:
-                yield TriggerEvent({"result": result, "missing": missing})
+                event = {"result": result, "missing": missing}
+                yield TriggerEvent(event)  # type: ignore[no-untyped-call]
                 return
             await asyncio.sleep(self.every)
 
@@ -146,7 +147,7 @@ class WaitForData(_WaitSensor):
         self.ds = ds
         self.window = window
 
-    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow's
+    def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's
         try:
             days = window_days(self.ds, self.window)
         except StageError as error:
@@ -179,7 +180,7 @@ class WaitForModel(_WaitSensor):
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         self.ds = ds
 
-    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's
+    def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's
         path = Variable.get("model_path", default=None)
         if not path:
             return self.wait(ds=self.ds)

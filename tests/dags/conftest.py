@@ -66,6 +66,16 @@ def test_image(engine: docker.DockerClient) -> str:
     return str(image.id)
 
 
+@pytest.fixture(scope="session")
+def tiny(airflow_database: None) -> dict[str, Any]:
+    """The DAGs of the test stage."""
+    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - after the environment
+
+    bag = DagBag(HERE / "tiny")
+    assert {} == bag.import_errors
+    return dict(bag.dags)
+
+
 @pytest.fixture
 def containers(engine: docker.DockerClient) -> Callable[[], list[Any]]:
     """The containers of this test session's installation."""
@@ -131,7 +141,7 @@ def run_stage(
     data: Path, table: Callable[..., None], test_image: str
 ) -> Callable[..., dict[str, Any]]:
     """Run the operator on one row: run_stage("ok", reads=..., limits=...); returns its XCom."""
-    from stage_operator import StageOperator
+    from stage_operator import StageOperator  # noqa: PLC0415 - after the environment
 
     def run(verb: str, attempt: int = 1, operator: Any = None, **row: Any) -> dict[str, Any]:
         table(stage={"verb": verb, **row})

@@ -8,33 +8,9 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.models.xcom import XComModel
-from airflow.utils.session import create_session
-from dags_harness import DAY
+from dags_harness import DAY, read_xcom, states
 
-HERE = Path(__file__).resolve().parent
 Table = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def dags(airflow_database: None) -> Any:
-    bag = DagBag(HERE / "tiny")
-    assert {} == bag.import_errors
-    return bag.dags
-
-
-def states(run: Any) -> dict[str, tuple[str, int]]:
-    """Task id -> (state, number of tries)."""
-    return {ti.task_id: (str(ti.state), ti.try_number) for ti in run.get_task_instances()}
-
-
-def xcom(run: Any, task: str) -> Any:
-    with create_session() as session:
-        found = XComModel.get_many(
-            run_id=run.run_id, dag_ids=run.dag_id, task_ids=task, key="return_value"
-        )
-        return XComModel.deserialize_value(session.scalars(found).first())
 
 
 def raw(data: Path, *days: str) -> None:
@@ -46,20 +22,20 @@ def raw(data: Path, *days: str) -> None:
 
 @pytest.mark.usefixtures("test_image")
 def test_a_run_takes_its_day_and_its_window_to_every_stage(
-    dags: Any, table: Table, data: Path
+    tiny: dict[str, Any], table: Table, data: Path
 ) -> None:
     table(ok={"params": {"date": "{ds}"}}, count={"reads": {"raw": "raw/{day}", "ok": "ok/{ds}"}})
     raw(data, "2013-01-05", DAY)
 
-    run = dags["chain"].test(logical_date=pendulum.parse(DAY), run_conf={"window": 2})
+    run = tiny["chain"].test(logical_date=pendulum.parse(DAY), run_conf={"window": 2})
 
     assert {"wait": ("success", 1), "ok": ("success", 1), "count": ("success", 1)} == states(run)
-    assert f"--date {DAY}" == xcom(run, "ok")["arguments"]
-    assert [
-        f"./ok/{name}" for name in ("manifest.json", "result.txt", "summary.json")
-    ] == [file for file in xcom(run, "count")["files"].split() if file.startswith("./ok/")]
+    assert f"--date {DAY}" == read_xcom(run, "ok")["arguments"]
+    assert [f"./ok/{name}" for name in ("manifest.json", "result.txt", "summary.json")] == [
+        file for file in read_xcom(run, "count")["files"].split() if file.startswith("./ok/")
+    ]
     assert {"2013-01-05", DAY} == {
-        file.split("/")[2] for file in xcom(run, "count")["files"].split() if "/raw/" in file
+        file.split("/")[2] for file in read_xcom(run, "count")["files"].split() if "/raw/" in file
     }
     manifest = json.loads((data / "count" / DAY / "manifest.json").read_text())
     assert ("chain", run.run_id, "count") == tuple(
@@ -69,12 +45,12 @@ def test_a_run_takes_its_day_and_its_window_to_every_stage(
 
 @pytest.mark.usefixtures("test_image")
 def test_a_manual_run_without_a_logical_date_takes_the_day_it_was_triggered(
-    dags: Any, table: Table, data: Path
+    tiny: dict[str, Any], table: Table, data: Path
 ) -> None:
     table(stage={"verb": "ok"})
     now = datetime(2013, 5, 17, 13, 30, tzinfo=UTC)
 
-    run = dags["alone"].test(logical_date=None, run_after=now)
+    run = tiny["alone"].test(logical_date=None, run_after=now)
 
     assert {"stage": ("success", 1)} == states(run)
     assert (data / "stage" / "2013-05-17" / "manifest.json").is_file()
@@ -82,16 +58,16 @@ def test_a_manual_run_without_a_logical_date_takes_the_day_it_was_triggered(
 
 @pytest.mark.usefixtures("test_image")
 def test_a_second_run_of_a_day_succeeds_without_work_and_force_works_again(
-    dags: Any, table: Table, data: Path
+    tiny: dict[str, Any], table: Table, data: Path
 ) -> None:
     table(stage={"verb": "random"})
     runs = [
-        dags["alone"].test(logical_date=pendulum.parse(DAY).add(hours=hour), run_conf=conf)
+        tiny["alone"].test(logical_date=pendulum.parse(DAY).add(hours=hour), run_conf=conf)
         for hour, conf in enumerate([None, None, {"force": True}])
     ]
 
     assert [{"stage": ("success", 1)}] * 3 == [states(run) for run in runs]
-    first, second, forced = (xcom(run, "stage") for run in runs)
+    first, second, forced = (read_xcom(run, "stage") for run in runs)
     assert first == second
     assert first != forced
 
@@ -99,20 +75,22 @@ def test_a_second_run_of_a_day_succeeds_without_work_and_force_works_again(
 @pytest.mark.usefixtures("test_image")
 @pytest.mark.parametrize(("code", "tries"), [(65, 1), (75, 3)])
 def test_bad_data_is_tried_once_and_a_passing_trouble_until_the_retries_are_used_up(
-    dags: Any, table: Table, data: Path, code: int, tries: int
+    tiny: dict[str, Any], table: Table, data: Path, code: int, tries: int
 ) -> None:
     table(stage={"verb": "fail", "params": {"code": code}})
 
-    run = dags["alone"].test(logical_date=pendulum.parse(DAY).add(days=code))
+    run = tiny["alone"].test(logical_date=pendulum.parse(DAY).add(days=code))
 
     assert {"stage": ("failed", tries)} == states(run)
 
 
 @pytest.mark.usefixtures("test_image")
-def test_a_changed_row_counts_from_the_next_task_on(dags: Any, table: Table, data: Path) -> None:
+def test_a_changed_row_counts_from_the_next_task_on(
+    tiny: dict[str, Any], table: Table, data: Path
+) -> None:
     table(stage={"verb": "fail", "params": {"code": 65}})
-    before = dags["alone"].test(logical_date=pendulum.parse("2013-03-01"))
+    before = tiny["alone"].test(logical_date=pendulum.parse("2013-03-01"))
     table(stage={"verb": "ok"})
-    after = dags["alone"].test(logical_date=pendulum.parse("2013-03-02"))
+    after = tiny["alone"].test(logical_date=pendulum.parse("2013-03-02"))
 
     assert ["failed", "success"] == [states(run)["stage"][0] for run in (before, after)]
