@@ -127,7 +127,7 @@ def run_generate(args: argparse.Namespace) -> dict[str, Any]:
     leap = (args.date.month, args.date.day) == (2, 29)
     replayed = args.date.replace(year=2013, day=28 if leap else args.date.day)
     flights = flights_on(replayed)
-    rows, target = table_of(flights, replayed)
+    rows, target = table_of(flights)
     write_csv(OUT / "data.csv", COLUMNS, rows)
     write_csv(OUT / "target.csv", ["target"], [[late] for late in target])
     if leap:
@@ -156,7 +156,7 @@ def flights_on(day: datetime.date) -> list[Flight]:
         return list(csv.DictReader([header, *(x for x in lines if x.startswith(start))]))
 
 
-def table_of(flights: list[Flight], day: datetime.date) -> tuple[list[list[Any]], list[int]]:
+def table_of(flights: list[Flight]) -> tuple[list[list[Any]], list[int]]:
     """Return the rows (in the order of COLUMNS) and the target of the flights that arrived."""
     # Cancelled flights are in the timetable too, so they count here.
     departures = Counter((flight["origin"], flight["hour"]) for flight in flights)
