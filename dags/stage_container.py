@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def image_id(client: docker.APIClient, image: str) -> str:
     Raises StageError: 66 when the image is absent, 64 when it speaks another contract.
     """
     try:
-        found = client.inspect_image(image)
+        found = client.inspect_image(image)  # type: ignore[no-untyped-call]
     except ImageNotFound:
         ours = image.removeprefix("microstage/").split(":")[0]
         how = f"./build_images.sh {ours}" if image.startswith("microstage/") else "docker pull"
@@ -139,6 +140,8 @@ def run_container(
         timer.start()
         last_line = _follow(stream, write)
         code = client.wait(created, timeout=None)["StatusCode"]
+        if cancelled():
+            raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped while it ran.")
         out_of_memory = client.inspect_container(created)["State"]["OOMKilled"] and code != 0
         return Exit(code, last_line, out_of_memory, timed_out.is_set())
     finally:
@@ -183,12 +186,14 @@ def remove(client: docker.APIClient, container: str) -> None:
     try:
         if client.inspect_container(container)["State"]["Running"]:
             client.stop(container, timeout=STOP_SECONDS)
-        client.remove_container(container, force=True, v=True)
+        try:
+            client.remove_container(container, force=True, v=True)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+            client.wait(container, condition="removed")  # somebody else is removing it right now
     except NotFound:
         pass
-    except APIError as error:
-        if error.status_code != 409:  # 409: somebody else is removing it at this moment
-            raise
 
 
 def remove_all(client: docker.APIClient, run: Run) -> list[str]:
@@ -205,7 +210,8 @@ def sweep(client: docker.APIClient) -> list[str]:
 
     The last try of a task that was killed with SIGKILL has no later try to clean up after it.
     """
-    mine = client.containers(all=True, filters={"label": f"microstage.install={install()}"})
+    labels = [f"microstage.install={install()}", "microstage.deadline"]
+    mine = client.containers(all=True, filters={"label": labels})
     now = time.time()
     overdue = [c["Id"] for c in mine if int(c["Labels"]["microstage.deadline"]) < now]
     for container in overdue:

@@ -452,6 +452,10 @@ def _os_failure(error: OSError) -> StageError:
     where = error.filename or "the data folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StageError(TRY_AGAIN, f"The disk under {where} is full: make room and run it again.")
+    if error.errno == errno.EXDEV:
+        return StageError(
+            USAGE, f"{where} is on another disk than {STAGING}; the data folder must be on one."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StageError(
             NO_INPUT,

@@ -118,7 +118,7 @@ def run_process(
         )
         last: dict[str, str] = {}
         readers = [
-            threading.Thread(target=_follow, args=(name, stream, last, write))
+            threading.Thread(target=_follow, args=(name, stream, last, write), daemon=True)
             for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
         ]
         for reader in readers:
@@ -131,7 +131,7 @@ def run_process(
         finally:
             _stop(process)
             for reader in readers:
-                reader.join()
+                reader.join(STOP_SECONDS)  # not for ever: a daemon of the stage may hold the pipe
         code = process.returncode  # negative: ended by a signal, for which shells say 128 + n
         return Exit(code if code >= 0 else 128 - code, last.get("stderr", ""), timed_out=timed_out)
 

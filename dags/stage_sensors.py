@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, Variable
@@ -141,9 +142,17 @@ class WaitForData(_WaitSensor):
         window: int | str = 1,
         poke_interval: float = 5,
         timeout: float = 24 * 3600,
+        retries: int = 2,
+        retry_delay: timedelta = timedelta(seconds=10),
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        super().__init__(
+            poke_interval=poke_interval,
+            timeout=timeout,
+            retries=retries,
+            retry_delay=retry_delay,
+            **kwargs,
+        )
         self.ds = ds
         self.window = window
 
@@ -175,9 +184,17 @@ class WaitForModel(_WaitSensor):
         ds: str = DS,
         poke_interval: float = 5,
         timeout: float = 24 * 3600,
+        retries: int = 2,
+        retry_delay: timedelta = timedelta(seconds=10),
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        super().__init__(
+            poke_interval=poke_interval,
+            timeout=timeout,
+            retries=retries,
+            retry_delay=retry_delay,
+            **kwargs,
+        )
         self.ds = ds
 
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's

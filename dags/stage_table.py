@@ -81,6 +81,9 @@ def load_table(path: Path | None = None) -> dict[str, Row]:
     rows = table.get("stages")
     if set(table) != {"stages"} or not isinstance(rows, dict) or not rows:
         raise StageError(USAGE, f"{path.name} must hold [stages.<name>] tables and nothing else.")
+    for name in rows:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise StageError(USAGE, f"{path.name}: {name!r} is not a name for a stage.")
     return {name: _row(f"{path.name}, stage {name}", name, row) for name, row in rows.items()}
 
 

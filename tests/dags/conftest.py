@@ -1,5 +1,6 @@
 """A real Airflow on SQLite and a real Docker Engine; only the stage is a small one of shell."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -90,7 +91,8 @@ def nothing_left_behind(containers: Callable[[], list[Any]]) -> Iterator[None]:
     yield
     left = containers()
     for container in left:
-        container.remove(force=True)
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True)
 
     assert [] == [container.labels["microstage.stage"] for container in left]
 
@@ -149,6 +151,7 @@ def run_stage(
         ti = SimpleNamespace(
             dag_id="test", run_id="manual", task_id="stage", map_index=-1, try_number=attempt
         )
-        return operator.execute({"ti": ti})
+        summary: dict[str, Any] = operator.execute({"ti": ti})
+        return summary
 
     return run

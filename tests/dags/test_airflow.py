@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pendulum
 import pytest
 from dags_harness import DAY, read_xcom, states
 
 Table = Callable[..., None]
+SUNDAY = datetime(2013, 1, 6, tzinfo=UTC)  # DAY
 
 
 def raw(data: Path, *days: str) -> None:
@@ -27,7 +27,7 @@ def test_a_run_takes_its_day_and_its_window_to_every_stage(
     table(ok={"params": {"date": "{ds}"}}, count={"reads": {"raw": "raw/{day}", "ok": "ok/{ds}"}})
     raw(data, "2013-01-05", DAY)
 
-    run = tiny["chain"].test(logical_date=pendulum.parse(DAY), run_conf={"window": 2})
+    run = tiny["chain"].test(logical_date=SUNDAY, run_conf={"window": 2})
 
     assert {"wait": ("success", 1), "ok": ("success", 1), "count": ("success", 1)} == states(run)
     assert f"--date {DAY}" == read_xcom(run, "ok")["arguments"]
@@ -62,7 +62,7 @@ def test_a_second_run_of_a_day_succeeds_without_work_and_force_works_again(
 ) -> None:
     table(stage={"verb": "random"})
     runs = [
-        tiny["alone"].test(logical_date=pendulum.parse(DAY).add(hours=hour), run_conf=conf)
+        tiny["alone"].test(logical_date=SUNDAY + timedelta(hours=hour), run_conf=conf)
         for hour, conf in enumerate([None, None, {"force": True}])
     ]
 
@@ -79,7 +79,7 @@ def test_bad_data_is_tried_once_and_a_passing_trouble_until_the_retries_are_used
 ) -> None:
     table(stage={"verb": "fail", "params": {"code": code}})
 
-    run = tiny["alone"].test(logical_date=pendulum.parse(DAY).add(days=code))
+    run = tiny["alone"].test(logical_date=SUNDAY + timedelta(days=code))
 
     assert {"stage": ("failed", tries)} == states(run)
 
@@ -89,8 +89,8 @@ def test_a_changed_row_counts_from_the_next_task_on(
     tiny: dict[str, Any], table: Table, data: Path
 ) -> None:
     table(stage={"verb": "fail", "params": {"code": 65}})
-    before = tiny["alone"].test(logical_date=pendulum.parse("2013-03-01"))
+    before = tiny["alone"].test(logical_date=datetime(2013, 3, 1, tzinfo=UTC))
     table(stage={"verb": "ok"})
-    after = tiny["alone"].test(logical_date=pendulum.parse("2013-03-02"))
+    after = tiny["alone"].test(logical_date=datetime(2013, 3, 2, tzinfo=UTC))
 
     assert ["failed", "success"] == [states(run)["stage"][0] for run in (before, after)]

@@ -1,0 +1,150 @@
+"""A stage as a process: the same contract, without Docker."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from stage_contract import DataFolder, Exit
+from stage_process import environment, find_program, program_id, run_process
+from stage_table import Job, Limits, Row, StageError
+
+ROW = Row("train", "microstage/train:1.0.0", "fit", {}, "out", (), {}, Limits(1, 1, 1, 60), False)
+RunProgram = Callable[..., Exit]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def log() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def run(tmp_path: Path, out: Path, log: list[str]) -> RunProgram:
+    """Run a few lines of Python as a stage."""
+
+    def start(code: str, *, timeout: int = 60, sources: dict[str, str] | None = None) -> Exit:
+        program = tmp_path / "stage.py"
+        program.write_text(f"import os, signal, subprocess, sys, time\n{code}")
+        row = replace(ROW, limits=replace(ROW.limits, timeout=timeout))
+        job = Job(row, {"seed": 17}, sources or {}, "out")
+        data = DataFolder.at(tmp_path)
+        return run_process(
+            data, job, out, python=Path(sys.executable), program=program, write=log.append
+        )
+
+    return start
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+
+
+def test_it_reads_its_inputs_and_writes_its_output(
+    run: RunProgram, tmp_path: Path, out: Path
+) -> None:
+    (tmp_path / "raw/day").mkdir(parents=True)
+    (tmp_path / "raw/day/data.csv").write_text("x")
+    code = """
+text = open(os.environ["MICROSTAGE_IN"] + "/raw/2013-01-06/data.csv").read()
+open(os.environ["MICROSTAGE_OUT"] + "/result", "w").write(text + " ".join(sys.argv[1:]))
+"""
+    ended = run(code, sources={"raw/2013-01-06": "raw/day"})
+
+    assert Exit(0) == ended
+    assert "xfit --seed 17" == (out / "result").read_text()
+
+
+@pytest.mark.parametrize("code", [1, 64, 65, 66, 75])
+def test_its_exit_code_and_its_last_line_on_stderr_are_told(
+    run: RunProgram, log: list[str], code: int
+) -> None:
+    ended = run(f"print('reason', file=sys.stderr, flush=True); print('noise'); sys.exit({code})")
+
+    assert Exit(code, "reason") == ended
+    assert {"reason", "noise"} == set(log)
+
+
+def test_an_end_by_a_signal_is_told_as_shells_do(run: RunProgram) -> None:
+    assert 137 == run("os.kill(os.getpid(), signal.SIGKILL)").code
+
+
+@pytest.mark.parametrize("handler", ["SIG_DFL", "SIG_IGN"])
+def test_past_its_time_limit_it_is_stopped(run: RunProgram, handler: str) -> None:
+    started = time.monotonic()
+    ended = run(f"signal.signal(signal.SIGTERM, signal.{handler}); time.sleep(60)", timeout=1)
+
+    assert ended.timed_out
+    assert time.monotonic() - started < 6
+
+
+def test_what_it_started_ends_with_it(run: RunProgram, out: Path) -> None:
+    run(
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        "open(os.environ['MICROSTAGE_OUT'] + '/pid', 'w').write(str(child.pid))"
+    )
+    time.sleep(0.2)
+
+    assert gone(int((out / "pid").read_text()))
+
+
+def test_the_environment_of_the_caller_stays_outside(
+    run: RunProgram, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    run("open(os.environ['MICROSTAGE_OUT'] + '/names', 'w').write(' '.join(os.environ))")
+    names = set((out / "names").read_text().split())
+
+    assert not names & {"SECRET", "PYTHONPATH"}
+
+
+def test_an_environment_is_made_once_for_each_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("# nothing\n")
+    first = environment("train", lock, tmp_path / "cache")
+    made = first.stat().st_ctime_ns
+    again = environment("train", lock, tmp_path / "cache")
+    lock.write_text("# still nothing\n")
+    other = environment("train", lock, tmp_path / "cache")
+
+    assert (first, made) == (again, again.stat().st_ctime_ns)
+    assert first != other
+    assert 2 == len(list((tmp_path / "cache").iterdir()))
+
+
+def test_an_environment_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("docker==7.2.0\n")  # without a hash
+
+    with pytest.raises(StageError, match="environment of train could not be made"):
+        environment("train", lock, tmp_path / "cache")
+
+    assert [] == list((tmp_path / "cache").iterdir())
+
+
+def test_a_changed_program_or_lock_counts_as_another_image(tmp_path: Path) -> None:
+    ids = set()
+    for code, lock in [("a", "b"), ("x", "b"), ("a", "x")]:
+        (tmp_path / "stage.py").write_text(code)
+        (tmp_path / "requirements.txt").write_text(lock)
+        ids.add(program_id(tmp_path / "stage.py"))
+
+    assert 3 == len(ids)
+
+
+def test_an_image_without_a_folder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"has no stage\.py in .*; run it as a container"):
+        find_program(ROW, tmp_path)
