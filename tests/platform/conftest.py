@@ -1,83 +1,17 @@
 """One running stack for all end-to-end tests: a clone of its own, with its own name and ports."""
 
-import json
 import os
 import re
-import shutil
-import socket
-import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A clone of the project whose services are up and whose demo has run."""
-
-    root: Path
-    demo: str
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
-    def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command in the clone, as its user would."""
-        done = subprocess.run(
-            command, cwd=self.root, capture_output=True, text=True, check=False, timeout=1200
-        )
-        if check and done.returncode:
-            pytest.fail(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        return done
-
-    def manifest(self, directory: str) -> dict[str, Any]:
-        manifest: dict[str, Any] = json.loads((self.data / directory / "manifest.json").read_text())
-        return manifest
-
-    def manifests(self) -> dict[str, str]:
-        """Every manifest's text, by its directory below the data folder."""
-        found = sorted(self.data.glob("[a-z]*/**/manifest.json"))
-        return {str(path.parent.relative_to(self.data)): path.read_text() for path in found}
-
-    def containers(self, *filters: str) -> list[str]:
-        arguments = [f"--filter={text}" for text in filters]
-        return self.run("docker", "ps", "--all", "--quiet", *arguments).stdout.split()
-
-    def set_image(self, stage: str, image: str) -> None:
-        """Change one line of the table of stages: the image that fills one stage."""
-        table = self.root / "dags/stages.toml"
-        pattern = rf'(?m)(^\[stages\.{stage}\]\n(?:(?!^\[).*\n)*?image *= *)".*"'
-        text, count = re.subn(pattern, rf'\1"{image}"', table.read_text())
-
-        assert count == 1
-        table.write_text(text)
-
-
-def project_files() -> Sequence[str]:
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    out = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True).stdout
-    return [name for name in out.split("\0") if name and (ROOT / name).is_file()]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+from stack import Stack, clone_to, free_port
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("clone")
-    for name in project_files():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, root / name)
+    clone_to(root)
     clone = Stack(root, "")
     clone.run("scripts/make_env")
     env = root / ".env"

@@ -7,17 +7,17 @@ import re
 import subprocess
 
 import pytest
+from stack import Stack
 
-from .conftest import Stack
-
-PREDICTED = ["2013-01-07", "2013-01-08", "2013-01-09", "2013-01-14", "2013-01-15", "2013-01-16"]
+RUN_DATES = ["scripts/run_dates", "--window", "13", "2013-01-13", "2013-01-20"]
+PREDICTED = ["2013-01-14", "2013-01-15", "2013-01-16", "2013-01-21", "2013-01-22", "2013-01-23"]
 
 
 def test_the_demo_ends_with_date_rows_auc_and_the_address(stack: Stack) -> None:
     rows = re.findall(r"(?m)^(2013-\d\d-\d\d) +(\d+) .* (0\.\d{3})\b", stack.demo)
 
     assert [row[0] for row in rows] == [
-        "2013-01-06", *PREDICTED[:3], "2013-01-13", *PREDICTED[3:],
+        "2013-01-13", *PREDICTED[:3], "2013-01-20", *PREDICTED[3:],
     ]  # fmt: skip
     # Better than a coin on every one of these days, and not too good to be true.
     assert all(0.5 < float(auc) < 0.9 for _, _, auc in rows)
@@ -40,15 +40,15 @@ def test_each_week_is_predicted_by_the_model_trained_before_it(stack: Stack) -> 
     models = {day: stack.manifest(f"predictions/{day}")["sources"]["model"] for day in PREDICTED}
 
     assert models == {
-        **dict.fromkeys(PREDICTED[:3], "models/2013-01-06"),
-        **dict.fromkeys(PREDICTED[3:], "models/2013-01-13"),
+        **dict.fromkeys(PREDICTED[:3], "models/2013-01-13"),
+        **dict.fromkeys(PREDICTED[3:], "models/2013-01-20"),
     }
 
 
 def test_every_published_file_is_as_its_manifest_says(stack: Stack) -> None:
     manifests = stack.manifests()
 
-    assert len(manifests) == 18 + 2 * 4 + 6 * 2  # days, trainings, predictions
+    assert len(manifests) == 23 + 2 * 4 + 6 * 2  # days, trainings, predictions
     for directory, text in manifests.items():
         for name, expected in json.loads(text)["outputs"].items():
             content = (stack.data / directory / name).read_bytes()
@@ -57,11 +57,11 @@ def test_every_published_file_is_as_its_manifest_says(stack: Stack) -> None:
 
 
 def test_a_prediction_leads_back_to_the_raw_data_that_its_model_learned_from(stack: Stack) -> None:
-    model = stack.manifest("predictions/2013-01-07")["sources"]["model"]
+    model = stack.manifest("predictions/2013-01-14")["sources"]["model"]
     table = stack.manifest(model)["sources"]["processed"]
     days = stack.manifest(table)["sources"].values()
 
-    assert sorted(days) == [f"raw/2013-01-0{n}" for n in range(1, 7)]
+    assert sorted(days) == [f"raw/2013-01-{n:02}" for n in range(1, 14)]
 
 
 def test_every_stage_ran_in_a_container_of_its_own_image_and_none_is_left(stack: Stack) -> None:
@@ -86,17 +86,17 @@ def test_a_swapped_image_serves_the_next_task_with_nothing_restarted(stack: Stac
     subprocess.run(["docker", "build", "-qt", image, "-"], input=label, text=True, check=True)
     services = stack.run("docker", "compose", "ps", "--quiet").stdout
     started = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services.split())
-    before = stack.manifest("predictions/2013-01-09")
+    before = stack.manifest("predictions/2013-01-16")
 
     try:
         stack.set_image("predict", image)
-        (stack.data / "predictions/2013-01-09/manifest.json").unlink()
-        (stack.data / "predictions/2013-01-09").rename(stack.data / "earlier")
+        (stack.data / "predictions/2013-01-16/manifest.json").unlink()
+        (stack.data / "predictions/2013-01-16").rename(stack.data / "earlier")
         stack.run("scripts/demo")
     finally:
         stack.set_image("predict", "microstage/predict:1.0.0")
 
-    after = stack.manifest("predictions/2013-01-09")
+    after = stack.manifest("predictions/2013-01-16")
     new_id = stack.run("docker", "image", "inspect", "--format={{.Id}}", image).stdout.strip()
     assert (after["image"], after["image_id"]) == (image, new_id)
     assert before["outputs"] == after["outputs"]
@@ -113,7 +113,7 @@ def test_truncated_data_fails_with_the_stages_own_sentence_and_keeps_what_was_th
     try:
         data.write_bytes(whole[: len(whole) // 2])
         (stack.data / "predictions/2013-01-16").rename(stack.data / "kept")
-        done = stack.run("scripts/run_dates", "2013-01-06", "2013-01-13", check=False)
+        done = stack.run(*RUN_DATES, check=False)
     finally:
         (stack.data / "kept").rename(stack.data / "predictions/2013-01-16")
         data.write_bytes(whole)

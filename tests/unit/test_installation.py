@@ -96,7 +96,7 @@ def test_a_script_tells_its_usage(script: str) -> None:
 
 
 def test_the_list_of_images_is_the_folders() -> None:
-    command = [ROOT / "build_images.sh", "--list"]
+    command = [str(ROOT / "build_images.sh"), "--list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     folders = {path.parent.name for path in ROOT.glob("containers/*/Dockerfile")}
@@ -105,7 +105,7 @@ def test_the_list_of_images_is_the_folders() -> None:
 
 
 def test_an_image_that_does_not_exist_is_named() -> None:
-    command = [ROOT / "build_images.sh", "trian"]
+    command = [str(ROOT / "build_images.sh"), "trian"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
