@@ -3,11 +3,13 @@
 import csv
 import hashlib
 import json
+import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
-from stack import Stack
+from stack import Stack, clone_to
 
 RUN_DATES = ["scripts/run_dates", "--window", "13", "2013-01-13", "2013-01-20"]
 PREDICTED = ["2013-01-14", "2013-01-15", "2013-01-16", "2013-01-21", "2013-01-22", "2013-01-23"]
@@ -122,3 +124,17 @@ def test_truncated_data_fails_with_the_stages_own_sentence_and_keeps_what_was_th
     assert "2013-01-16/data.csv" in done.stderr
     assert "row" in done.stderr
     assert predictions == stack.manifest("predictions/2013-01-16")
+
+
+def test_without_an_engine_the_same_chain_runs_as_processes(tmp_path: Path) -> None:
+    clone_to(tmp_path)
+    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
+    demo = subprocess.run(
+        [tmp_path / "scripts/demo"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert demo.returncode == 0, demo.stderr
+    assert "No Docker Engine: DOCKER_HOST is unix:///nowhere/docker.sock" in demo.stderr
+    manifest = json.loads((tmp_path / f"data/predictions/{PREDICTED[0]}/manifest.json").read_text())
+    assert manifest["image_id"].startswith("venv:")
