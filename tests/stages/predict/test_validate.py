@@ -43,7 +43,8 @@ def constant_scores(scores: Scores) -> bytes:
         builder.leaf(list(scores[row]))
         builder.end_node()
     builder.end_tree()
-    return builder.commit().serialize_bytes()
+    checkpoint: bytes = builder.commit().serialize_bytes()
+    return checkpoint
 
 
 def validate(
