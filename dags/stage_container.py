@@ -43,7 +43,7 @@ def image_id(client: docker.APIClient, image: str) -> str:
     Raises StageError: 66 when the image is absent, 64 when it speaks another contract.
     """
     try:
-        found = client.inspect_image(image)  # type: ignore[no-untyped-call]
+        found = client.inspect_image(image)
     except ImageNotFound:
         ours = image.removeprefix("microstage/").split(":")[0]
         how = f"./build_images.sh {ours}" if image.startswith("microstage/") else "docker pull"
@@ -181,11 +181,11 @@ def _follow(
     return last_line
 
 
-def remove(client: docker.APIClient, container: str) -> None:
-    """Stop (two seconds, then SIGKILL) and remove a container; one that is gone is fine."""
+def remove(client: docker.APIClient, container: str, seconds: int = STOP_SECONDS) -> None:
+    """Stop (SIGTERM, some seconds, SIGKILL) and remove a container; one that is gone is fine."""
     try:
         if client.inspect_container(container)["State"]["Running"]:
-            client.stop(container, timeout=STOP_SECONDS)
+            client.stop(container, timeout=seconds)
         try:
             client.remove_container(container, force=True, v=True)
         except APIError as error:
@@ -196,12 +196,12 @@ def remove(client: docker.APIClient, container: str) -> None:
         pass
 
 
-def remove_all(client: docker.APIClient, run: Run) -> list[str]:
+def remove_all(client: docker.APIClient, run: Run, seconds: int = STOP_SECONDS) -> list[str]:
     """Remove every container of a task instance, whichever try it belongs to; return their ids."""
     mine = [f"microstage.install={install()}", f"microstage.key={run.key}"]
     found = [c["Id"] for c in client.containers(all=True, filters={"label": mine})]
     for container in found:
-        remove(client, container)
+        remove(client, container, seconds)
     return found
 
 

@@ -157,15 +157,15 @@ def read_summary(directory: Path) -> dict[str, Any]:
     """summary.json of a directory. Raises StageError (65) unless it is a small flat object."""
     path = directory / SUMMARY
     if path.stat().st_size > MAX_SUMMARY_BYTES:
-        raise StageError(BAD_DATA, f"{SUMMARY} is larger than {MAX_SUMMARY_BYTES} bytes.")
+        raise StageError(BAD_DATA, f"/out/{SUMMARY} is larger than {MAX_SUMMARY_BYTES} bytes.")
     try:
         summary = json.loads(path.read_bytes(), parse_constant=_no_constant)
     except ValueError as error:
-        raise StageError(BAD_DATA, f"{SUMMARY} is not valid JSON: {error}.") from None
+        raise StageError(BAD_DATA, f"/out/{SUMMARY} is not valid JSON: {error}.") from None
     if not isinstance(summary, dict) or any(
         isinstance(value, list | dict) for value in summary.values()
     ):
-        raise StageError(BAD_DATA, f"{SUMMARY} must be one flat JSON object.")
+        raise StageError(BAD_DATA, f"/out/{SUMMARY} must be one flat JSON object.")
     return summary
 
 
@@ -271,8 +271,8 @@ def run_job(
             _remove(staging)  # what is left of it, or what it replaced
     except OSError as error:
         raise _os_failure(error) from error
-    facts = ", ".join(f"{key}={value}" for key, value in summary.items())
-    log(f"Published {job.target} after {manifest['seconds']} s: {facts}")
+    facts = "".join(f", {key}={value}" for key, value in summary.items())
+    log(f"Published {job.target} after {manifest['seconds']} s{facts}")
     return summary
 
 

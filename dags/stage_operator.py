@@ -133,7 +133,9 @@ class StageOperator(DockerOperator):
         )
 
     def on_kill(self) -> None:
-        """Remove the container; Airflow sends SIGKILL five seconds after it called this."""
+        """Remove the container, while there is time."""
         self._killed = True
         if self._run:
-            remove_all(self.connect(), self._run)
+            # Airflow sends SIGKILL five seconds after it called this, and an engine that is busy
+            # needs some of them for itself.
+            remove_all(self.connect(), self._run, seconds=1)

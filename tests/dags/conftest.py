@@ -14,11 +14,9 @@ from typing import Any
 
 import docker
 import pytest
+from dags_harness import DAY, IMAGE, INSTALL
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-from dags_harness import DAY, IMAGE, INSTALL  # noqa: E402 - after the path
-
 DAGS = HERE.parents[1] / "dags"
 HOME = tempfile.mkdtemp(prefix="airflow-")
 BUNDLES = [
@@ -42,7 +40,6 @@ os.environ.update(
 )
 for name in ("MICROSTAGE_HOST_DATA", "AIRFLOW_VAR_MODEL_PATH"):
     os.environ.pop(name, None)
-sys.path.insert(0, str(DAGS))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,9 +59,10 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def test_image(engine: docker.DockerClient) -> str:
+def test_image(engine: docker.DockerClient) -> Iterator[str]:
     image, _ = engine.images.build(path=str(HERE / "stage"), tag=IMAGE, rm=True)
-    return str(image.id)
+    yield str(image.id)
+    engine.images.remove(IMAGE, force=True)
 
 
 @pytest.fixture(scope="session")

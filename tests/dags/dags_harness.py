@@ -5,9 +5,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-IMAGE = "microstage/test-stage:1"
 DAY = "2013-01-06"
+# Of its own for each run of the tests: several may share one engine.
 INSTALL = f"test-{uuid.uuid4().hex[:12]}"
+IMAGE = f"microstage/test-stage:{INSTALL}"
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:

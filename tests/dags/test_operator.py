@@ -235,14 +235,14 @@ def test_another_image_under_the_same_name_is_run_again(
 ) -> None:
     first = run_stage("random")
     other = engine.containers.create(IMAGE)
+    changed = other.commit(changes=["LABEL changed=yes"])
     try:
-        changed = other.commit(changes=["LABEL changed=yes"])
-        repository, tag = IMAGE.split(":")
-        changed.tag(repository, tag)
+        changed.tag(*IMAGE.split(":"))
         second = run_stage("random")
     finally:
         other.remove()
         engine.images.get(test_image).tag(*IMAGE.split(":"))
+        engine.images.remove(changed.id)
 
     assert first != second
 
