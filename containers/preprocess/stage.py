@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import orjson
@@ -245,12 +245,12 @@ def run_split(args: argparse.Namespace) -> dict[str, Any]:
     with (OUT / "train.csv").open("wb") as train, (OUT / "val.csv").open("wb") as val:
         for file in (train, val):
             file.write(csv_line(names) + b"\n")
-        for block in read_blocks(table, len(names)):
-            lines = split_lines(block)
-            where = chosen[rows : rows + len(lines)].tolist()
-            for line, validates in zip(lines, where, strict=False):
-                (val if validates else train).write(line + b"\n")
-            rows += len(lines)
+        for block, stops in read_blocks(table, len(names)):
+            starts = [0, *(stops[:-1] + 1).tolist()]
+            sides = chosen[rows : rows + len(stops)].tolist()
+            for start, stop, validates in zip(starts, stops.tolist(), sides, strict=False):
+                (val if validates else train).write(block[start : stop + 1])
+            rows += len(stops)
     if rows != ends[-1]:
         raise StageError(
             f"{shown(table)} has {rows} rows, preprocess.json {ends[-1]}: run fit again"
@@ -341,7 +341,7 @@ def count_labels(target: Path) -> Counter[str]:
 
 
 def name_classes(counts: Counter[str], targets: list[Path], forced: bool) -> dict[str, str]:
-    """Return the class of each label: the label, but for 1.0 and 01 it is 1 unless forced."""
+    """Return the class of each label: the label itself; of a number, unless forced, its value."""
     numeric = all(text in MISSING or is_number(text) for text in counts)
     missing = MISSING if numeric else ("", "nan", "NaN")
     if not counts.keys().isdisjoint(missing):
@@ -349,15 +349,20 @@ def name_classes(counts: Counter[str], targets: list[Path], forced: bool) -> dic
         raise StageError(find_fault(targets, lambda _, text: what if text in missing else None))
     if not forced and mostly_numbers(counts):
         raise StageError(find_fault(targets, not_a_number(["target"])))
-    labels = {text: text for text in counts}
-    if numeric and not forced:
-        values = {text: float(text) for text in counts}
-        labels = {text: repr(int(v) if v.is_integer() else v) for text, v in values.items()}
+    labels = {text: text if forced or not numeric else plain(text) for text in counts}
     if len(set(labels.values())) < 2:
         raise StageError(
             f"{shown(targets[0])}: all targets are {min(labels)!r}: provide rows of another class"
         )
     return labels
+
+
+def plain(text: str) -> str:
+    """Return a number as one writes it: 1 for 1.0, 01 and 1e0."""
+    if re.fullmatch(r"\s*[+-]?\d+\s*", text, re.ASCII):
+        return str(int(text))  # exact beyond 53 bits
+    value = float(text)
+    return repr(int(value) if value.is_integer() else value)
 
 
 def encode(path: Path, columns: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, int]]:
@@ -404,13 +409,6 @@ def csv_lines(x: np.ndarray) -> list[bytes]:
     return text[2:-2].split(b"],[")
 
 
-def split_lines(block: bytes) -> list[bytes]:
-    """Return the rows of a block of `read_blocks`, without their line ends."""
-    if b'"' not in block:
-        return block.removesuffix(b"\n").split(b"\n")
-    return [csv_line(record) for record in csv.reader(io.StringIO(block.decode(), newline=""))]
-
-
 def read_json(path: Path, *keys: str) -> dict[str, Any]:
     """Return a JSON object of version 1 that has these keys."""
     try:
@@ -445,7 +443,7 @@ def read_frames(
 ) -> Iterator[pd.DataFrame]:
     """Yield a table in blocks, of all columns or those wanted; those in `text` as they came."""
     names = read_header(path)
-    for block in read_blocks(path, len(names)):
+    for block, _ in read_blocks(path, len(names)):
         yield pd.read_csv(
             io.BytesIO(block),
             header=None,
@@ -460,43 +458,58 @@ def read_frames(
         )
 
 
-def read_blocks(path: Path, width: int) -> Iterator[bytes]:
-    """Yield the rows below the header as blocks of whole rows, each checked to have `width` fields.
+def read_blocks(path: Path, width: int) -> Iterator[tuple[bytes, np.ndarray]]:
+    """Yield the rows below the header in blocks of whole rows, and where in the block each ends.
 
-    pandas alone would fill up a row that is cut short, without a word.
+    Each row is sure to have `width` fields: pandas would fill up one that is cut short.
     """
-    empty = True
+    rows = 0
     try:
         with path.open("rb") as file:
-            quoted = any(b'"' in block for block in iter(lambda: file.read(BLOCK), b""))
-            file.seek(0)
-            file.readline()
-            while not quoted and (block := file.read(BLOCK) + file.readline()):
+            read_rows(file, 0)
+            while block := read_rows(file, BLOCK):
                 block = block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
                 block.decode()
-                symbols = np.frombuffer(block, np.uint8)
-                commas, ends = (np.flatnonzero(symbols == ord(c)) for c in ",\n")
-                counts = np.diff(np.searchsorted(commas, ends), prepend=0)
-                if (counts != width - 1).any() or b"\0" in block:
-                    raise ValueError
-                if b"\r" in block:
-                    raise ValueError(
-                        "lines end in a carriage return alone: save it with line feeds"
-                    )
-                yield block
-                empty = False
-        if quoted:
-            with path.open(encoding="utf-8-sig", newline="") as text:
-                records = itertools.islice(csv.reader(text, strict=True), 1, None)
-                while rows := list(itertools.islice(records, max(1, 2**19 // width))):
-                    if any(len(row or [""]) != width for row in rows):
-                        raise ValueError
-                    yield b"".join(csv_line(row or [""]) + b"\n" for row in rows)
-                    empty = False
-    except (ValueError, csv.Error) as error:
-        raise StageError(find_fault([path], otherwise=str(error))) from error
-    if empty:
+                ends = row_ends(block, width)
+                yield block, ends
+                rows += len(ends)
+    except ValueError as error:
+        raise StageError(find_fault([path], otherwise=f"below row {rows}: {error}")) from error
+    if not rows:
         raise StageError(f"{shown(path)} has a header but no rows: provide rows")
+
+
+def read_rows(file: BinaryIO, size: int) -> bytes:
+    """Return `size` bytes and what is left of the row; a line end in quotes does not end a row."""
+    lines = [file.read(size) + file.readline()]
+    if lines[0].count(b'"') % 2:
+        for line in itertools.islice(file, 10_000):
+            lines.append(line)
+            if line.count(b'"') % 2:
+                break
+    return b"".join(lines)
+
+
+def row_ends(block: bytes, width: int) -> np.ndarray:
+    """Return the index of each row's line end; ValueError if not all rows have `width` fields."""
+    symbols = np.frombuffer(block, np.uint8)
+    commas, ends, returns, quotes = (symbols == ord(symbol) for symbol in ',\n\r"')
+    if quotes.any():
+        inside = np.logical_xor.accumulate(quotes)
+        edges = commas | ends | quotes
+        opening, closing = (np.flatnonzero(quotes & side) for side in (inside, ~inside))
+        if inside[-1] or not (edges[opening - 1].all() and edges[closing + 1].all()):
+            raise ValueError(
+                "a quote is open, not doubled, or in a field that is not quoted: correct it"
+            )
+        commas, ends, returns = (found & ~inside for found in (commas, ends, returns))
+    if returns.any():
+        raise ValueError("a line ends in a carriage return alone: save it with line feeds")
+    where = np.flatnonzero(ends)
+    counts = np.diff(np.searchsorted(np.flatnonzero(commas), where), prepend=0)
+    if (counts != width - 1).any() or b"\0" in block:
+        raise ValueError("a row is not whole: correct it")
+    return where
 
 
 def find_fault(

@@ -143,20 +143,29 @@ def test_an_unknown_name_in_categorical_is_wrong_usage(run_stage: RunStage) -> N
     ("labels", "classes", "target"),
     [
         (["1.0", "0", "1"], ["0", "1"], ["1", "0", "1"]),
+        (
+            ["9007199254740993", "9007199254740992", "+01"],
+            ["1", "9007199254740992", "9007199254740993"],
+            ["9007199254740993", "9007199254740992", "1"],
+        ),
         (["10", "2", "-1.5"], ["-1.5", "2", "10"], ["10", "2", "-1.5"]),
         (["True", "False", "True"], ["False", "True"], ["True", "False", "True"]),
         (["NA", "EU", "NA"], ["EU", "NA"], ["NA", "EU", "NA"]),
-        (['"a, b"', '"say ""x"""', "日本"], ["a, b", 'say "x"', "日本"], None),
+        (
+            ['"say ""x"""', '"a, b"', "日本"],
+            ["a, b", 'say "x"', "日本"],
+            ['say "x"', "a, b", "日本"],
+        ),
         (['"two\nlines"', "one", "one"], ["one", "two\nlines"], ["two\nlines", "one", "one"]),
     ],
 )
 def test_classes_are_the_labels(
-    run_stage: RunStage, labels: list[str], classes: list[str], target: list[str] | None
+    run_stage: RunStage, labels: list[str], classes: list[str], target: list[str]
 ) -> None:
     result = run_stage("preprocess", "fit", inputs={DAY: raw({"x": "123"}, labels)})
 
     assert classes == fitted(result)["classes"]
-    assert (target or classes) == columns_of(result)["target"]
+    assert target == columns_of(result)["target"]
 
 
 def test_a_text_among_numeric_labels_is_refused_unless_meant(run_stage: RunStage) -> None:
@@ -251,9 +260,31 @@ def test_a_truncated_row_far_down_is_named(run_stage: RunStage, quote: str) -> N
     assert f"{DAY}/data.csv, row 1100001 has 1 fields, not 2" in result.last_error
 
 
-def test_an_open_quote_is_refused(run_stage: RunStage) -> None:
-    files = raw({"a": "12"}) | {"data.csv": 'a,b\n1,x\n2,"x\n'}
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param('a,b\n1,x\n2,"x\n', id="open"),
+        pytest.param('a,b\n1,x\n2,"x"y\n', id="not doubled"),
+        pytest.param('a,b\n1,x\n2,5" pipe\n', id="in a field that is not quoted"),
+        pytest.param('a,b\n1,x\n5" pipe,6" pipe\n', id="twice, with a comma between"),
+    ],
+)
+def test_a_quote_in_a_wrong_place_is_refused(run_stage: RunStage, data: str) -> None:
+    files = raw({"a": "12"}) | {"data.csv": data}
     result = run_stage("preprocess", "fit", inputs={DAY: files})
 
     assert 65 == result.code
-    assert "quotes" in result.last_error
+    assert f"{DAY}/data.csv" in result.last_error
+    assert "quote" in result.last_error
+
+
+def test_a_line_end_in_quotes_ends_no_row(run_stage: RunStage) -> None:
+    # The file is read in blocks of 4 MB, so that one of them ends inside quotes.
+    files = {
+        "data.csv": "text,x\n" + '"1\n,2\n\n3",1\n' * 400_000,
+        "target.csv": "target\n" + "0\n1\n" * 200_000,
+    }
+    result = run_stage("preprocess", "fit", inputs={DAY: files})
+
+    assert ["1\n,2\n\n3"] == fitted(result)["columns"][0]["categories"]
+    assert 400_000 == result.summary["rows"]
