@@ -1,0 +1,328 @@
+"""Train an XGBoost classifier on the numeric table that preprocess wrote."""
+
+import argparse
+import csv
+import errno
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Container, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
+OUT = Path(os.environ.get("MICROSTAGE_OUT", "/out"))
+WRONG_USAGE, BAD_DATA, INPUT_MISSING, TRY_AGAIN = 64, 65, 66, 75
+FIELDS = 2**19  # of a CSV table, read at a time
+
+# Threads that wait must sleep: where others use the cores too, spinning makes them far slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+class StageError(Exception):
+    """What the user has to mend, in one sentence, and the exit code that goes with it."""
+
+    def __init__(self, sentence: str, code: int = BAD_DATA) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that ends with 64 and one sentence instead of argparse's 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_USAGE, f"{message}: see --help\n")
+
+
+def between(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """Return an argparse type: a number of that kind from `low` to `high`, both included."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def end_on_signal() -> None:
+    """End at once on SIGTERM and SIGINT, as PID 1 and inside a long C call too.
+
+    Python runs handlers in the main thread only, once its C call is over; the wake-up descriptor
+    is written at once, whichever thread the signal reached.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    # PID 1 ignores every signal that it has no handler for.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    threading.Thread(target=lambda: os._exit(128 + os.read(reader, 1)[0]), daemon=True).start()
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as the user knows it: without the root that differs from run to run."""
+    return str(path).removeprefix(f"{IN}/").removeprefix(f"{OUT}/")
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object, the same bytes for the same value."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one verb; return the exit code, with one sentence on stderr when it is not 0."""
+    end_on_signal()
+    args = parse_arguments(argv)
+    try:
+        write_json(OUT / "summary.json", args.run(args))
+        return 0
+    except StageError as error:
+        code, sentence = error.code, str(error)
+    except MemoryError:
+        code, sentence = TRY_AGAIN, "memory ran out: give the stage more, or fewer rows"
+    except OSError as error:
+        if str(error.filename).startswith(f"{IN}/"):
+            code = INPUT_MISSING
+            sentence = f"{shown(error.filename)}: {error.strerror}: run the stage that writes it"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+            code, sentence = TRY_AGAIN, "the disk of the output is full: free some space"
+        else:
+            code, sentence = TRY_AGAIN, f"{error}: check the disk, then try again"
+    print(" ".join(sentence.split()), file=sys.stderr)
+    return code
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the parameters of one verb, and in `run` the function that does it."""
+    parser = Parser(prog="train_xgboost", description=__doc__, allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    fit = verbs.add_parser("fit", allow_abbrev=False, help="train on split/train.csv")
+    fit.set_defaults(run=run_fit)
+    for name, kind, default, text in (
+        ("--seed", between(int, 0, 2**31 - 1), 17, "of every random choice"),
+        ("--rounds", between(int, 1, 100_000), 200, "trees, or trees per class if more than two"),
+        ("--learning-rate", between(float, 1e-6, 1), 0.05, "weight of each tree"),
+        ("--depth", between(int, 1, 64), 6, "most splits on the way to a leaf"),
+        ("--leaf-weight", between(float, 0, 1e9), 5.0, "least sum of second derivatives in a leaf"),
+        ("--l2", between(float, 0, 1e9), 1.0, "weight of the penalty on large leaves"),
+        ("--columns", between(float, 1e-6, 1), 0.8, "share of the features that a tree may use"),
+    ):
+        fit.add_argument(name, type=kind, default=default, help=f"{text} (default: {default})")
+    return parser.parse_args(argv)
+
+
+def run_fit(args: argparse.Namespace) -> dict[str, Any]:
+    """Train on split/train.csv, write the model and what describes it; return the summary."""
+    # A second of imports: not before a signal can end the stage, nor for --help.
+    import xgboost  # noqa: PLC0415
+
+    prepared, table = IN / "processed" / "preprocess.json", IN / "split" / "train.csv"
+    spec = read_json(prepared, "columns", "classes", "days")
+    names = [column["name"] for column in spec["columns"]]
+    categorical = [c["name"] for c in spec["columns"] if c["kind"] == "categorical"]
+    blocks: list[np.ndarray] = []
+    codes: list[np.ndarray] = []
+    for features, target in read_table(table, names, spec["classes"]):
+        blocks.append(to_single(features, table, names, sum(len(c) for c in codes)))
+        codes.append(target)
+    y = np.concatenate(codes)
+    if len(np.unique(y)) < 2:
+        raise StageError(f"{shown(table)} has rows of one class only: train on more rows or days")
+    params = {k: v for k, v in vars(args).items() if k not in ("verb", "run")}
+    print(f"training {args.rounds} rounds on {len(y)} rows of {len(names)} features", flush=True)
+    kinds = ["c" if name in categorical else "q" for name in names]
+    model = train(np.concatenate(blocks), y, kinds, len(spec["classes"]), params)
+    with table.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    days = days_of(len(y), spec["days"])
+    description = {
+        "version": 1,
+        "format": "xgboost_json",
+        "features": names,
+        "categorical": categorical,
+        "classes": spec["classes"],
+        "trained_on": {"days": days, "rows": len(y), "sha256": sha256},
+        "params": params,
+        "versions": {"xgboost": xgboost.__version__, "numpy": np.__version__},
+    }
+    (OUT / "model.txt").write_bytes(model.save_raw("json"))
+    (OUT / "preprocess.json").write_bytes(prepared.read_bytes())
+    write_json(OUT / "model.json", description)
+    return {
+        "rows": len(y),
+        "days": len(days),
+        "features": len(names),
+        "categorical": len(categorical),
+        "classes": len(spec["classes"]),
+        "trees": len(model.get_dump()),
+    }
+
+
+def to_single(x: np.ndarray, path: Path, names: list[str], before: int) -> np.ndarray:
+    """Return the block as float32, XGBoost's own precision; `before`: the table's rows above it."""
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    if np.isinf(single).any():
+        row, j = np.argwhere(np.isinf(single))[0]
+        raise StageError(
+            f"{shown(path)}, row {before + row + 1}: column {names[j]!r} holds {x[row, j]}, too"
+            " large for XGBoost's single precision: scale it"
+        )
+    return single
+
+
+def train(
+    x: np.ndarray, y: np.ndarray, kinds: list[str], classes: int, params: dict[str, Any]
+) -> Any:
+    """Return an xgboost.Booster, the same for the same input however many threads run.
+
+    x: float32 (rows, features), NaN = missing; y: codes of the classes (rows,); kinds: "c" for
+    each categorical feature, "q" for each numeric one.
+    https://xgboost.readthedocs.io/en/stable/parameter.html
+    """
+    import xgboost  # noqa: PLC0415
+
+    settings = {
+        "objective": "multi:softprob" if classes > 2 else "binary:logistic",
+        # Raw scores start from zero: a float sum does then not depend on whether the base score
+        # is added first, as XGBoost does, or last, as treelite does, which predict uses.
+        "base_score": 0.0 if classes > 2 else 0.5,
+        "tree_method": "hist",
+        "seed": params["seed"],
+        "learning_rate": params["learning_rate"],
+        "max_depth": params["depth"],
+        "min_child_weight": params["leaf_weight"],
+        "reg_lambda": params["l2"],
+        "colsample_bytree": params["columns"],
+        "verbosity": 0,
+    }
+    if classes > 2:
+        settings["num_class"] = classes
+    data = xgboost.DMatrix(x, y, feature_types=kinds, enable_categorical=True)
+    return xgboost.train(settings, data, num_boost_round=params["rounds"])
+
+
+def days_of(rows: int, days: list[dict[str, Any]]) -> list[str]:
+    """Return the days trained on: the oldest ones that add up to `rows`, or else all."""
+    ends = list(itertools.accumulate(day["rows"] for day in days))
+    return [day["day"] for day in days[: ends.index(rows) + 1 if rows in ends else None]]
+
+
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Return a JSON object of version 1 that has these keys."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StageError(f"{shown(path)} is not JSON ({error}): write it again") from error
+    if not isinstance(value, dict) or value.get("version") != 1 or not value.keys() >= set(keys):
+        raise StageError(f"{shown(path)} is not version 1 with {', '.join(keys)}: write it again")
+    return value
+
+
+def read_table(
+    path: Path, names: list[str], classes: list[str]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield a CSV table in blocks: float64 (rows, features), NaN = empty; class codes (rows,).
+
+    The columns are `names`, then `target`. Raises StageError where the table is not like that.
+    """
+    columns = [*names, "target"]
+    code = {label: i for i, label in enumerate(classes)}
+    rows = 0
+    try:
+        with path.open("rb") as file:
+            quoted = any(b'"' in block for block in iter(lambda: file.read(2**20), b""))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            if next(reader, []) != columns:
+                raise ValueError
+            records = (
+                ((",".join(record[:-1]), "", record[-1]) for record in reader)
+                if quoted
+                else (line.rstrip("\r\n").rpartition(",") for line in file)
+            )
+            while block := list(itertools.islice(records, max(1, FIELDS // len(columns)))):
+                x = to_floats([features for features, _, _ in block])
+                if x.shape != (len(block), len(names)) or np.isinf(x).any():
+                    raise ValueError
+                yield x, np.array([code[label] for _, _, label in block])
+                rows += len(block)
+    except (ValueError, LookupError, csv.Error) as error:
+        raise StageError(explain(path, columns, code)) from error
+    if not rows:
+        raise StageError(f"{shown(path)} has a header but no rows: provide rows")
+
+
+def to_floats(lines: list[str]) -> np.ndarray:
+    """Return lines of comma separated numbers as float64 (rows, columns), NaN = empty."""
+    # np.loadtxt is the fastest reader here, but it has to be told where values are missing:
+    # wherever a separator follows a separator.
+    text = "\n".join(["", *lines, ""]).encode()
+    symbols = np.frombuffer(text, np.uint8)
+    separators = (symbols == ord(",")) | (symbols == ord("\n"))
+    gaps = np.flatnonzero(separators[:-1] & separators[1:]) + 1
+    pieces = itertools.pairwise([1, *gaps.tolist(), len(text) - 1])
+    text = b"nan".join([text[start:end] for start, end in pieces])
+    return np.loadtxt(text.decode().split("\n"), delimiter=",", comments=None, ndmin=2)
+
+
+def explain(path: Path, columns: list[str], classes: Container[str]) -> str:
+    """Return what is wrong with the first row that is wrong."""
+    where = f"{shown(path)}, header"
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        records = csv.reader(file, strict=True)
+        try:
+            header = next(records, [])
+            if not header:
+                return f"{shown(path)} is empty: provide a header and rows"
+            if header != columns:
+                odd = [
+                    name for name in [*columns, *header] if (name in columns) != (name in header)
+                ]
+                what = f"column {odd[0]!r} is in one alone" if odd else "the order differs"
+                return f"{where}: not the columns that the model has ({what}): prepare it again"
+            for row, record in enumerate(records, 1):
+                where = f"{shown(path)}, row {row}"
+                if what := fault(record or [""], columns, classes):
+                    return f"{where}: {what}"
+        except csv.Error as error:
+            return f"{where}: {error}: repair the quotes"
+    return f"{shown(path)} changed while it was read: run the stage again"
+
+
+def fault(record: list[str], columns: list[str], classes: Container[str]) -> str:
+    """Return what is wrong with a row of a table, or ""."""
+    if len(record) != len(columns):
+        return f"it has {len(record)} fields, not {len(columns)}: complete the row"
+    for name, text in zip(columns, record, strict=True):
+        if re.search("[\udc80-\udcff]", text):  # what surrogateescape makes of other bytes
+            return f"column {name!r} is not UTF-8: save the file as UTF-8"
+        if name == "target" and text not in classes:
+            return f"target {text!r} is none of the classes at fit: correct it"
+        if name != "target" and not is_number(text):
+            return f"column {name!r} holds {text[:50]!r}, not a finite number: correct it"
+    return ""
+
+
+def is_number(text: str) -> bool:
+    """Return whether a field is a finite number, or missing."""
+    try:
+        return text.isascii() and "_" not in text and not math.isinf(float(text or "nan"))
+    except ValueError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
