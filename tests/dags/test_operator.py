@@ -274,3 +274,19 @@ def test_inputs_that_are_replaced_while_a_stage_reads_them_are_a_reason_to_try_a
     other.join()
 
     assert not (data / PUBLISHED).exists()
+
+
+def test_a_pinned_image_runs_whatever_its_name_means_by_now(
+    run_stage: RunStage, data: Path, test_image: str
+) -> None:
+    run_stage("ok", image=f"microstage/another:tag@{test_image}")
+
+    manifest = json.loads((data / PUBLISHED / "manifest.json").read_text())
+    assert test_image == manifest["image_id"]
+
+
+def test_a_pinned_image_that_has_vanished_fails_at_once_and_says_the_way_back(
+    run_stage: RunStage,
+) -> None:
+    with pytest.raises(AirflowFailException, match="swap_stage STAGE --rollback"):
+        run_stage("ok", image=f"microstage/gone:1@sha256:{64 * '0'}")
