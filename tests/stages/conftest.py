@@ -3,9 +3,9 @@
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from chain import Chain
 from harness import IMAGES, Engine, Input, Result, RunStage, arguments
 
 HERE = Path(__file__).parent
@@ -13,6 +13,13 @@ HERE = Path(__file__).parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--image", choices=IMAGES, help="run only the tests of this stage image")
+    parser.addoption(
+        "--case",
+        action="append",
+        default=[],
+        metavar="IMAGE=STAGE",
+        help="check this image in the place of this stage, instead of all images (contract/ alone)",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -25,11 +32,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _image(item: pytest.Item) -> str:
-    """The table row's image, or the folder tests/stages/<image>/ that the test is in."""
+    """The image that is checked, or the folder tests/stages/<image>/ that the test is in."""
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-        row = item.callspec.params.get("image")
-        if row:
-            return str(row)
+        given: dict[str, Any] = item.callspec.params
+        if "case" in given:
+            return str(given["case"].image)
+        if "image" in given:
+            return str(given["image"])
     return item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
 
 
@@ -39,12 +48,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     yield Engine(scratch)
     # pytest keeps what three sessions wrote, and a run may write a gigabyte.
     shutil.rmtree(scratch)
-
-
-@pytest.fixture(scope="session")
-def chain(engine: Engine) -> Chain:
-    """The pipeline's own outputs on one small day, made as they are asked for."""
-    return Chain(engine)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,12 @@ Extend this helper rather than the tests: a test is one call to it and what it e
 
 import json
 import os
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -18,32 +20,35 @@ import requests
 from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount
+from stage_container import hardening
+from stage_table import Limits, load_table
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGES = sorted(
     folder.name
     for folder in (REPOSITORY / "containers").iterdir()
-    if folder.is_dir() and folder.name != "platform"
+    if (folder / "Dockerfile").is_file() and folder.name != "platform"
 )
-
-# The table of stages: name and row.
-STAGES: dict[str, dict[str, Any]] = tomllib.loads(
-    (REPOSITORY / "dags" / "stages.toml").read_text("utf-8")
-)["stages"]
 
 Input = Path | Mapping[str, str | bytes]
 
 # Root may read every file whatever its mode, so tests run by root use distroless' nonroot uid.
 USER = f"{os.getuid()}:{os.getgid()}" if os.getuid() else "65532:65532"
 
+# What a run may use where no row of the table says it.
+LIMITS = Limits(cpus=2, memory=2**30, pids=256, timeout=120)
+
 
 def reference(image: str) -> str:
     """`train` → `microstage/train:1.0.0`: as dags/stages.toml says, where the image fills a row.
 
     One that fills none (replay, while generate does) has the version that images are built with.
+    What is no folder under containers/ is a reference already.
     """
+    if image not in IMAGES:
+        return image
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
-    used = [row["image"] for row in STAGES.values()]
+    used = [row.image for row in load_table().values()]
     name = f"microstage/{image}"
     built = f"{name}:{project['project']['version']}"
     return next((row for row in used if row.startswith(f"{name}:")), built)
@@ -58,6 +63,10 @@ class Result:
     stderr: str
     out: Path
     """What was /out in the container, readable and writable by the test."""
+    out_of_memory: bool = False
+    seconds: float = 0
+    log: str = ""
+    """What was run, how it ended, and both outputs: for a person."""
 
     @property
     def last_error(self) -> str:
@@ -89,7 +98,6 @@ class Engine:
     def __init__(self, scratch: Path) -> None:
         """`scratch` is a directory for the files of the runs; the caller removes it."""
         self._scratch = scratch
-        self._runs = 0
         try:
             self.client = docker.from_env(timeout=120)
             self.client.ping()
@@ -104,7 +112,13 @@ class Engine:
         except ImageNotFound:
             fail(f"image {reference(image)} is not built: run ./build_images.sh {image}")
 
-    def run(
+    def run(self, image: str, command: Sequence[str], **options: Any) -> Result:
+        """Run to the end, and show how it ended where the test fails. Options of `execute`."""
+        result = self.execute(image, command, **options)
+        print(result.log)
+        return result
+
+    def execute(
         self,
         image: str,
         command: Sequence[str],
@@ -113,19 +127,27 @@ class Engine:
         timeout: float = 120,
         **options: Any,
     ) -> Result:
-        """Run to the end. `options` are those of `start`."""
-        out = self._new("out")
+        """Run to the end. `options` are those of `start`. Several threads may call it."""
+        out = self.new("out")
         with self.start(image, command, inputs=inputs, out=out, **options) as container:
             code = finished(container, timeout)
-            result = Result(
-                code=code,
-                stdout=container.logs(stdout=True, stderr=False).decode(),
-                stderr=container.logs(stdout=False, stderr=True).decode(),
-                out=out,
-            )
-        # pytest shows it where a test fails.
-        print(f"{image} {' '.join(command)}: exit code {code}\n{result.stdout}{result.stderr}")
-        return result
+            container.reload()
+            state = container.attrs["State"]
+            stdout = container.logs(stdout=True, stderr=False).decode("utf-8", "replace")
+            stderr = container.logs(stdout=False, stderr=True).decode("utf-8", "replace")
+        began, ended = (
+            datetime.fromisoformat(state[key]).timestamp() for key in ("StartedAt", "FinishedAt")
+        )
+        return Result(
+            code=code,
+            stdout=stdout,
+            stderr=stderr,
+            out=out,
+            # An init may end well although the kernel killed what it started.
+            out_of_memory=state["OOMKilled"] and code != 0,
+            seconds=max(0, ended - began),  # the engine may note a quick end before the start
+            log=f"{image} {' '.join(command)}: exit code {code}\n{stdout}{stderr}",
+        )
 
     @contextmanager
     def start(
@@ -136,39 +158,28 @@ class Engine:
         inputs: Mapping[str, Input] | None = None,
         out: Path | None = None,
         out_size: str = "",
+        limits: Limits = LIMITS,
         **options: Any,
     ) -> Iterator[Container]:
         """A running container of the image, removed at the end in any case.
 
         `out_size` ("4k") makes /out a tmpfs of that size instead of a directory of the host.
-        `options` go to docker's `containers.create` and win over the hardened defaults.
+        `options` go to docker's `containers.create` and win over the platform's own.
         """
         mounts = [
             Mount(f"/in/{name}", str(self._on_host(files)), type="bind", read_only=True)
             for name, files in (inputs or {}).items()
         ]
-        tmpfs = {"/tmp": "size=256m,mode=1777"}
+        walls = hardening(limits, network=False)
         if out_size:
-            tmpfs["/out"] = f"size={out_size},mode=1777"
+            walls["tmpfs"]["/out"] = f"size={out_size},mode=1777"
         else:
-            mounts.append(Mount("/out", str(out or self._new("out")), type="bind"))
-        hardened: dict[str, Any] = {
-            "read_only": True,
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
-            "network_mode": "none",
-            "init": True,
-            "user": USER,
-            "tmpfs": tmpfs,
-            "mem_limit": "1g",
-            "memswap_limit": "1g",
-            "pids_limit": 256,
-            # The engine's default may be a log driver that cannot be read back.
-            "log_config": {"type": "json-file"},
-        }
+            mounts.append(Mount("/out", str(out or self.new("out")), type="bind"))
+        walls["user"] = USER
+        walls["environment"] = {"OMP_NUM_THREADS": str(max(1, int(limits.cpus)))}
         try:
             container = self.client.containers.create(
-                reference(image), list(command), mounts=mounts, **hardened | options
+                reference(image), list(command), mounts=mounts, **walls | options
             )
         except ImageNotFound:
             fail(f"image {reference(image)} is not built: run ./build_images.sh {image}")
@@ -181,18 +192,16 @@ class Engine:
     def _on_host(self, files: Input) -> Path:
         if isinstance(files, Path):
             return files
-        folder = self._new("in")
+        folder = self.new("in")
         for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         return folder
 
-    def _new(self, kind: str) -> Path:
-        self._runs += 1
-        folder = self._scratch / f"{self._runs}-{kind}"
-        folder.mkdir()
-        # The stage's uid may be any; mkdir's own mode is subject to the umask.
+    def new(self, kind: str) -> Path:
+        """A fresh directory that every uid may write to."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self._scratch))
         folder.chmod(0o777)
         return folder
 

@@ -1,0 +1,274 @@
+"""What the contract says of a stage's files beside their names: syntax, columns, rows.
+
+Each function yields one sentence for each thing that is not so.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Inputs = Mapping[str, Path]  # path under /in -> directory
+Problems = Iterator[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file."""
+
+    file: str
+    header: list[str]
+    rows: list[list[str]]
+
+    def column(self, name: str) -> list[str]:
+        i = self.header.index(name)
+        return [row[i] for row in self.rows]
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file. Raises ValueError, a sentence, where it is not whole."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = list(csv.reader(file, strict=True)) or [[]]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is not CSV in UTF-8: {error}") from None
+    if not header or "" in header or len(set(header)) < len(header):
+        raise ValueError(f"{path.name} has no header of names that differ: {header}")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(header):
+            raise ValueError(
+                f"{path.name}, row {number} has {len(row)} fields, its header {len(header)}"
+            )
+    return Table(path.name, header, rows)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file. Raises ValueError, a sentence; NaN is none of JSON's numbers."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number of JSON")
+
+    try:
+        return json.loads(path.read_bytes(), parse_constant=refuse)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not JSON: {error}") from None
+
+
+def wrong_kinds(out: Path) -> Problems:
+    """What is neither a file nor a directory, or has a name that the platform uses."""
+    for path in sorted(out.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            yield f"/out/{path.relative_to(out)} is a symbolic link"
+        elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            yield f"/out/{path.relative_to(out)} is a special file"
+        if path.name == "manifest.json":
+            yield "/out/manifest.json is the platform's to write"
+
+
+def missing(out: Path, files: tuple[str, ...]) -> Problems:
+    for file in files:
+        path = out / file
+        if not path.exists():
+            yield f"there is no /out/{file}"
+        elif path.stat().st_size == 0:
+            yield f"/out/{file} is empty"
+
+
+def ill_formed(out: Path) -> Problems:
+    for path in sorted(out.rglob("*")):
+        try:
+            if path.suffix == ".csv":
+                read_table(path)
+            elif path.suffix == ".json":
+                read_json(path)
+        except ValueError as error:
+            yield str(error)
+
+
+def not_flat(summary: Path) -> Problems:
+    try:
+        content = read_json(summary)
+    except ValueError as error:
+        yield str(error)
+        return
+    if not isinstance(content, dict) or not content:
+        yield "summary.json holds no object with a key"
+        return
+    for name, value in content.items():
+        if isinstance(value, dict | list):
+            yield f"summary.json: {name} is {json.dumps(value)[:80]}, not a single value"
+
+
+def differs(what: str, expected: object, actual: object) -> Problems:
+    if expected != actual:
+        yield f"{what}: expected {str(expected)[:200]}, found {str(actual)[:200]}"
+
+
+# One function for each stage of the table whose files have a format of their own.
+
+
+def generate(_inputs: Inputs, out: Path) -> Problems:
+    data, target = read_table(out / "data.csv"), read_table(out / "target.csv")
+    yield from differs("columns of target.csv", ["target"], target.header)
+    yield from differs("rows of target.csv, as of data.csv", len(data.rows), len(target.rows))
+    if "target" in data.header:
+        yield "data.csv has a column target, which would be learned from"
+    if len(set(map(tuple, target.rows))) < 2:
+        yield "target.csv has rows of fewer than two classes"
+
+
+def preprocess(inputs: Inputs, out: Path) -> Problems:
+    days = [name for name in inputs if name.startswith("raw/")]
+    data = joined(read_table(inputs[day] / "data.csv") for day in days)
+    target = joined(read_table(inputs[day] / "target.csv") for day in days)
+    table, fitted = read_table(out / "train_data.csv"), read_json(out / "preprocess.json")
+    yield from differs("columns of train_data.csv", [*data.header, "target"], table.header)
+    yield from differs("rows of train_data.csv", len(data.rows), len(table.rows))
+    yield from numeric(table, data.header, data)
+    labels = [fields[0] for fields in target.rows]
+    if not same_cells(labels, table.column("target")):
+        yield "train_data.csv: the targets are not those of target.csv in their order"
+    yield from differs("preprocess.json, version", 1, fitted.get("version"))
+    names = [column.get("name") for column in fitted.get("columns", [])]
+    yield from differs("preprocess.json, names of columns", data.header, names)
+    classes = sorted(set(table.column("target")), key=by_number)
+    yield from differs("preprocess.json, classes", classes, fitted.get("classes"))
+    counts = [
+        {"day": day.removeprefix("raw/"), "rows": len(read_table(inputs[day] / "data.csv").rows)}
+        for day in days
+    ]
+    yield from differs("preprocess.json, days", counts, fitted.get("days"))
+
+
+def split(inputs: Inputs, out: Path) -> Problems:
+    whole = read_table(inputs["processed"] / "train_data.csv")
+    days = read_json(inputs["processed"] / "preprocess.json")["days"]
+    parts = [read_table(out / name) for name in ("train.csv", "val.csv")]
+    for part in parts:
+        yield from differs(f"columns of {part.file}", whole.header, part.header)
+    older = len(whole.rows) - days[-1]["rows"]
+    for part, rows in zip(parts, (whole.rows[:older], whole.rows[older:]), strict=True):
+        yield from differs(f"rows of {part.file}", len(rows), len(part.rows))
+        if len(rows) == len(part.rows) and rows != part.rows:
+            yield f"{part.file} has not the rows of its days as they were, in their order"
+
+
+def train(inputs: Inputs, out: Path) -> Problems:
+    path = inputs["split"] / "train.csv"
+    table, model = read_table(path), read_json(out / "model.json")
+    fitted = read_json(inputs["processed"] / "preprocess.json")
+    yield from differs("model.json, version", 1, model.get("version"))
+    yield from differs("model.json, features", table.header[:-1], model.get("features"))
+    yield from differs("model.json, classes", fitted["classes"], model.get("classes"))
+    if not isinstance(model.get("format"), str):
+        yield "model.json does not say its format"
+    expected = {"rows": len(table.rows), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    learned = model.get("trained_on") or {}
+    found = {name: learned.get(name) for name in expected}
+    yield from differs("model.json, trained_on", expected, found)
+    same = (inputs["processed"] / "preprocess.json").read_bytes()
+    if same != (out / "preprocess.json").read_bytes():
+        yield "preprocess.json is no copy of processed/preprocess.json, byte for byte"
+
+
+def validate(inputs: Inputs, out: Path) -> Problems:
+    rows, metrics = read_table(inputs["split"] / "val.csv").rows, read_json(out / "metrics.json")
+    yield from differs("metrics.json, rows", len(rows), metrics.get("rows"))
+    for name in ("accuracy", "roc_auc"):
+        value = metrics.get(name)
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            yield f"metrics.json, {name}: expected a number from 0 to 1, found {value}"
+    for path in sorted(out.glob("*.csv")):
+        if not read_table(path).rows:
+            yield f"{path.name} has no rows"
+
+
+def transform(inputs: Inputs, out: Path) -> Problems:
+    days = [name for name in inputs if name.startswith("raw/")]
+    data = joined(read_table(inputs[day] / "data.csv") for day in days)
+    columns = read_json(inputs["model"] / "preprocess.json")["columns"]
+    table = read_table(out / "data.csv")
+    names = [column["name"] for column in columns]
+    yield from differs("columns of data.csv", names, table.header)
+    yield from differs("rows of data.csv", len(data.rows), len(table.rows))
+    yield from numeric(table, names, data)
+
+
+def predict(inputs: Inputs, out: Path) -> Problems:
+    rows = read_table(inputs["features"] / "data.csv").rows
+    classes = read_json(inputs["model"] / "model.json")["classes"]
+    table = read_table(out / "predictions.csv")
+    header = ["class", *(f"probability_{label}" for label in classes)]
+    yield from differs("columns of predictions.csv", header, table.header)
+    yield from differs("rows of predictions.csv", len(rows), len(table.rows))
+    for number, (label, *cells) in enumerate(table.rows, 1):
+        values = [as_number(cell) for cell in cells]
+        if label not in classes:
+            yield f"predictions.csv, row {number}: {label!r} is none of the classes {classes}"
+        elif not all(0 <= v <= 1 for v in values) or not math.isclose(sum(values), 1, abs_tol=1e-6):
+            yield f"predictions.csv, row {number}: {cells} are no probabilities that add up to 1"
+        else:
+            continue
+        return  # one row says enough
+
+
+FORMATS: dict[str, Callable[[Inputs, Path], Problems]] = {
+    function.__name__: function
+    for function in (generate, preprocess, split, train, validate, transform, predict)
+}
+
+# Stages that write a row for each row: what they read, what they write.
+ROW_BY_ROW = {
+    "transform": ("raw/data.csv", "data.csv"),
+    "predict": ("features/data.csv", "predictions.csv"),
+}
+
+
+def joined(tables: Iterator[Table]) -> Table:
+    """The days one below the other; columns of a later day may stand in another order."""
+    first, *others = tables
+    for table in others:
+        columns = [table.column(name) for name in first.header]
+        first.rows.extend(map(list, zip(*columns, strict=True)))
+    return first
+
+
+def numeric(table: Table, names: list[str], source: Table) -> Problems:
+    """Every cell is a number or empty; a column that was numeric has kept its values."""
+    for name in set(names) & set(table.header):
+        cells, before = table.column(name), source.column(name)
+        if odd := [cell for cell in cells if cell and not is_number(cell)]:
+            yield f"{table.file}, column {name}: {odd[0]!r} is neither a number nor empty"
+            continue
+        was_numeric = all(not cell or is_number(cell) for cell in before)
+        if was_numeric and len(cells) == len(before) and not same_cells(before, cells):
+            yield f"{table.file}, column {name}: the values are not those of {source.file}"
+
+
+def same_cells(one: list[str], other: list[str]) -> bool:
+    """Equal as texts or as numbers; numbers may differ by what rounding in sums leaves."""
+    return len(one) == len(other) and all(
+        a == b or math.isclose(as_number(a), as_number(b), rel_tol=1e-9)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def is_number(text: str) -> bool:
+    return not math.isnan(as_number(text))
+
+
+def as_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def by_number(label: str) -> tuple[float, str]:
+    return (as_number(label) if is_number(label) else 0, label)

@@ -1,0 +1,179 @@
+"""An image in the place of a stage, as the checks see it: what it reads, and its runs."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract.formats import FORMATS, ill_formed, missing, wrong_kinds
+from contract.harms import TO_EVERY_DAY, Harm
+from harness import Engine, Input, Result, fail
+from pipeline import Case, Pipeline, job_of
+from stage_contract import SUMMARY
+from stage_table import load_row
+
+# What a run that fails is tried again without, to tell what it ran into.
+LIFTED: dict[str, dict[str, Any]] = {
+    "user": {"user": "0:0"},
+    "network": {"network_mode": "bridge"},
+    "root": {"read_only": False},
+    "root, as root": {"read_only": False, "user": "0:0"},
+}
+
+
+class Subject:
+    """Its runs are remembered, and may be started before they are asked for."""
+
+    def __init__(
+        self, case: Case, engine: Engine, pipeline: Pipeline, pool: ThreadPoolExecutor
+    ) -> None:
+        self.case = case
+        self.row = load_row(case.stage)
+        self.command = job_of(self.row).command
+        self.inputs: dict[str, Path] = pipeline.inputs(case.stage)
+        self.engine = engine
+        self.pipeline = pipeline
+        self._pool = pool
+        self._runs: dict[object, Future[Result]] = {}
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return self.engine.attributes(self.case.image)
+
+    def run(self, **options: Any) -> Result:
+        """The stage's own command on its real inputs. `options` are those of Engine.execute."""
+        inputs: Mapping[str, Input] = options.pop("inputs", self.inputs)
+        return shown(self._execute(inputs, **options))
+
+    @cached_property
+    def plain(self) -> Result:
+        """The run that others are compared with."""
+        return self.run()
+
+    @cached_property
+    def obstacle(self) -> str:
+        """Why the plain run fails: a name of LIFTED, "memory" or "unknown"; "" if it succeeds."""
+        if self.plain.code == 0:
+            return ""
+        if self.plain.out_of_memory:
+            return "memory"
+        return next((name for name, o in LIFTED.items() if self.run(**o).code == 0), "unknown")
+
+    def written(self) -> Result:
+        """The plain run; the check that asks is left out if that failed, as others tell why."""
+        if self.plain.code != 0:
+            pytest.skip("it does not run: see above")
+        return self.plain
+
+    def well_formed(self) -> Result:
+        """Likewise, if files are missing or cannot be read."""
+        out = self.written().out
+        problems = [*missing(out, self.row.files), *wrong_kinds(out), *ill_formed(out)]
+        if problems:
+            pytest.skip("its files cannot be read: see above")
+        return self.plain
+
+    def published(self) -> Result:
+        """Likewise, if what it wrote is not as the contract says."""
+        out = self.well_formed().out
+        check = FORMATS.get(self.row.stage)
+        if check and next(check(self.inputs, out), ""):
+            pytest.skip("its files are not what the next stage expects: see above")
+        return self.plain
+
+    def harmed(self, file: str, harm: Harm | None) -> Result:
+        """A run with harm done to an input file; None takes the file away."""
+        self.start(file, harm)
+        return shown(self._runs[file, harm].result())
+
+    def start(self, file: str, harm: Harm | None) -> None:
+        """Begin with a run that will be asked for: first the one without the file."""
+        for kind in dict.fromkeys((None, harm)):
+            if (file, kind) not in self._runs:
+                self._runs[file, kind] = self._pool.submit(self._harmed, file, kind)
+
+    def needs(self, file: str) -> bool:
+        """False if it writes the same without the file: then it does not read it."""
+        return not self.same(self.harmed(file, None))
+
+    def same(self, result: Result) -> bool:
+        return result.code == 0 and contents(self.written().out) == contents(result.out)
+
+    def with_tables(self, change: Harm) -> dict[str, Input]:
+        """The inputs with every table changed."""
+        return {
+            name: {
+                path.name: change(path.read_bytes()) if path.suffix == ".csv" else path.read_bytes()
+                for path in files_of(folder)
+            }
+            for name, folder in self.inputs.items()
+        }
+
+    def newest(self, file: str) -> str:
+        """`raw/2013-01-02` for `raw/data.csv`, `split` for `split/train.csv`."""
+        return [name for name in self.inputs if is_of(name, file)][-1]
+
+    def _harmed(self, file: str, harm: Harm | None) -> Result:
+        if harm and (without := self._runs[file, None].result()).code == 0:
+            return without  # it does not read the file, so harm to it says nothing
+        inputs: dict[str, Input] = {**self.inputs}
+        for name, folder in self.inputs.items():
+            every_day = harm is None or harm in TO_EVERY_DAY
+            if not is_of(name, file) or not (every_day or name == self.newest(file)):
+                continue
+            files: dict[str, str | bytes] = {p.name: p.read_bytes() for p in files_of(folder)}
+            content = files.pop(file.partition("/")[2])
+            if harm:
+                assert isinstance(content, bytes)
+                files[file.partition("/")[2]] = harm(content)
+            inputs[name] = files
+        return self._execute(inputs)
+
+    def _execute(self, inputs: Mapping[str, Input], **options: Any) -> Result:
+        options = {"command": self.command, "limits": self.row.limits, **options}
+        return self.engine.execute(self.case.image, inputs=inputs, **options)
+
+
+def shown(result: Result) -> Result:
+    print(result.log)
+    return result
+
+
+def is_of(name: str, file: str) -> bool:
+    """Is `raw/2013-01-02` where `raw/data.csv` is?"""
+    return name.partition("/")[0] == file.partition("/")[0]
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Its own files: not those of a directory in it that another stage published."""
+    return [path for path in folder.iterdir() if path.is_file()]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def refuse_if(problems: list[str]) -> None:
+    if problems:
+        fail("; ".join(problems))
+
+
+def require_sentence(result: Result, code: int, *words: str) -> None:
+    """The run failed with the code, its last line on stderr names all `words`, nothing more."""
+    line = result.last_error
+    problems = []
+    if result.code != code:
+        problems.append(f"exit code {result.code} instead of {code}")
+    if "Traceback (most recent call last)" in result.stderr or len(line) > 400:
+        problems.append("a trace of the program instead of a sentence for its user")
+    elif not line:
+        problems.append("nothing on stderr")
+    else:
+        problems += [f"the last line does not name {w!r}" for w in words if w not in line]
+    if (result.out / SUMMARY).exists():
+        problems.append(f"it wrote {SUMMARY} all the same")
+    if problems:
+        fail(f"{'; '.join(problems)}. The last line on stderr: {line!r}")
