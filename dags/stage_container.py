@@ -40,16 +40,19 @@ def connect() -> docker.APIClient:
 def image_id(client: docker.APIClient, image: str) -> str:
     """Return the id of an image that is on this machine; nothing is ever pulled.
 
+    NAME@sha256:ID is pinned: that very image, whatever NAME means by now.
     Raises StageError: 66 when the image is absent, 64 when it speaks another contract.
     """
-    try:
-        found = client.inspect_image(image)
-    except ImageNotFound:
-        ours = image.removeprefix("microstage/").split(":")[0]
-        how = f"./build_images.sh {ours}" if image.startswith("microstage/") else "docker pull"
-        raise StageError(
-            NO_INPUT, f"The image {image} is not on this machine; get it with {how}."
-        ) from None
+    name, _, pin = image.partition("@")
+    found = _inspect(client, image) or (_inspect(client, pin) if pin else None)
+    if found is None:
+        ours = name.startswith("microstage/")
+        how = f"./build_images.sh {name[11:].split(':')[0]}" if ours else "docker pull"
+        if pin:
+            how += (
+                " if that makes the same one, docker load, or scripts/swap_stage STAGE --rollback"
+            )
+        raise StageError(NO_INPUT, f"The image {image} is not on this machine; get it with {how}.")
     version = (found["Config"].get("Labels") or {}).get(CONTRACT_LABEL, CONTRACT)
     if version != CONTRACT:
         raise StageError(
@@ -58,6 +61,14 @@ def image_id(client: docker.APIClient, image: str) -> str:
             f"this platform speaks {CONTRACT}.",
         )
     return str(found["Id"])
+
+
+def _inspect(client: docker.APIClient, image: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.inspect_image(image)
+    except ImageNotFound:
+        return None
+    return found
 
 
 def labels(job: Job, run: Run) -> dict[str, str]:
