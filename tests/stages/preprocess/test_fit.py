@@ -265,6 +265,7 @@ def test_a_truncated_row_far_down_is_named(run_stage: RunStage, quote: str) -> N
     [
         pytest.param('a,b\n1,x\n2,"x\n', id="open"),
         pytest.param('a,b\n1,x\n2,"x"y\n', id="not doubled"),
+        pytest.param('a,b\n1,x\n2,a "pipe"\n', id="inside"),
         pytest.param('a,b\n1,x\n2,5" pipe\n', id="in a field that is not quoted"),
         pytest.param('a,b\n1,x\n5" pipe,6" pipe\n', id="twice, with a comma between"),
     ],

@@ -85,25 +85,18 @@ def signs(x: np.ndarray) -> list[str]:
 
 
 def test_it_learns_what_lightgbm_itself_learns(run_stage: RunStage, x: np.ndarray) -> None:
-    result = fit(run_stage, inputs(x, signs(x)), seed=3, rounds=10)
-    params = {
-        "objective": "binary",
-        "seed": 3,
-        "learning_rate": 0.05,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-    }
+    found = model(fit(run_stage, inputs(x, signs(x)), rounds=10).out)
     data = lightgbm.Dataset(x, [int(label) for label in signs(x)])
-    itself = lightgbm.train(params, data, num_boost_round=10)
+    itself = lightgbm.train({**found.params, "verbosity": -1}, data, num_boost_round=10)
 
-    assert predict(itself, x).tolist() == predict(model(result.out), x).tolist()
+    assert predict(itself, x).tolist() == predict(found, x).tolist()
+    assert 0.9 < np.mean((predict(found, x) > 0.5) == (x[:, 0] > 0))
 
 
 def test_the_parameters_reach_the_model(run_stage: RunStage, x: np.ndarray) -> None:
     result = fit(
         run_stage,
-        inputs(x, signs(x)),
+        inputs(x, signs(x[:, :1] + x[:, 1:])),
         rounds=7,
         leaves=3,
         learning_rate=0.5,
@@ -125,6 +118,14 @@ def test_the_parameters_reach_the_model(run_stage: RunStage, x: np.ndarray) -> N
     } == described(result)["params"]
 
 
+def test_chance_has_no_part_but_the_seeds(run_stage: RunStage, x: np.ndarray) -> None:
+    result = fit(run_stage, inputs(x, signs(x)), rounds=2, seed=5)
+    text = (result.out / "model.txt").read_text("utf-8")
+
+    assert "[seed: 5]" in text
+    assert "[deterministic: 1]" in text
+
+
 def test_one_tree_a_class_and_round_where_there_are_more_than_two(
     run_stage: RunStage, x: np.ndarray
 ) -> None:
@@ -140,8 +141,8 @@ def test_one_tree_a_class_and_round_where_there_are_more_than_two(
 
 
 def test_categories_are_no_numbers(run_stage: RunStage) -> None:
-    codes = np.arange(1000) % 50
-    x = np.column_stack([codes.astype(float), np.zeros(1000)])
+    codes = np.arange(10_000) % 50
+    x = np.column_stack([codes.astype(float), np.zeros(10_000)])
     odd = [str(code * 7919 % 13 % 2) for code in codes]
     files = inputs(x, odd, names=["word", "y"], categorical=["word"])
     result = fit(run_stage, files, rounds=5)
