@@ -115,8 +115,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         ("--seed", between(int, 0, 2**31 - 1), 17, "of every random choice"),
         ("--rounds", between(int, 1, 100_000), 200, "trees, or trees per class if more than two"),
         ("--learning-rate", between(float, 1e-6, 1), 0.05, "weight of each tree"),
-        ("--leaves", between(int, 2, 131_072), 31, "most leaves of a tree"),
-        ("--leaf-rows", between(int, 1, 10**9), 20, "fewest rows of a leaf"),
+        ("--leaves", between(int, 2, 131_072), 15, "most leaves of a tree"),
+        ("--leaf-rows", between(int, 1, 10**9), 50, "fewest rows of a leaf"),
     ):
         fit.add_argument(name, type=kind, default=default, help=f"{text} (default: {default})")
     return parser.parse_args(argv)
@@ -184,6 +184,13 @@ def train(
         "learning_rate": params["learning_rate"],
         "num_leaves": params["leaves"],
         "min_data_in_leaf": params["leaf_rows"],
+        # Each tree sees a part of the rows and columns, and small groups count for little: a day
+        # has its own weather, and what holds on one day only must not be learned by heart.
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "feature_fraction": 0.8,
+        "lambda_l2": 5.0,
+        "cat_smooth": 30.0,
         "deterministic": True,
         "force_row_wise": True,
         "verbosity": -1,
