@@ -2,8 +2,17 @@
 # Builds the images: every stage under containers/, and the platform's own.
 #
 # usage: ./build_images.sh [NAME...]     all of them, or the named ones and what they need
+#        ./build_images.sh --debug NAME...            stages with a shell and their libraries' sources
+#        ./build_images.sh --push REGISTRY [NAME...]  build, then push to REGISTRY/microstage/NAME
+#        ./build_images.sh --platform linux/arm64[,linux/amd64] [--push REGISTRY] [NAME...]
+#                                        stages for other processors; pushed, all under one tag
+#        ./build_images.sh --no-cache [NAME...]       anew, with Debian's newest updates
 #        ./build_images.sh --list        what can be built
 #        ./build_images.sh --help
+#
+# A debug image is VERSION-debug beside the real one, for people to look inside:
+#   docker run --rm -it --entrypoint sh microstage/train:1.0.0-debug
+# The platform refuses to run it as a stage. An image for another processor is VERSION-arm64.
 #
 # What has not changed comes from the build cache. It works without a container registry: the
 # first image is then made from Debian packages, by mmdebstrap or debootstrap on this machine.
@@ -16,13 +25,15 @@ PREFIX=${MICROSTAGE_PREFIX:-microstage}
 VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 DEBIAN=$PREFIX/debian:trixie
 LOG=.cache/build.log
+SHARED=(containers/platform/{base,finish,lister}) # what is under, and in, every image
 
-die() { printf 'build_images.sh: %s\n' "$1" >&2; exit 1; }
+die() { printf 'build_images.sh: %s\n' "$1" >&2; exit "${2:-1}"; }
 
 # Folders with a Dockerfile are the list; there is no other.
 list() { local file; for file in "$1"/*/Dockerfile; do basename "$(dirname "$file")"; done; }
 stages() { list containers; }
-platform() { list containers/platform | grep -vx base; }
+platform() { list containers/platform | grep -vxE 'base|finish|lister'; }
+folder() { if [ -d "containers/$1" ]; then echo "containers/$1"; else echo "containers/platform/$1"; fi; }
 
 ca_bundle() {
   local file
@@ -55,47 +66,151 @@ make_debian() {
   rm -rf "$work"
 }
 
-ids() { docker image inspect --format '{{.Id}}' "$PREFIX/$1:$VERSION" 2>/dev/null || echo none; }
+# The commit in an image's label is the last one that changed its own folder or what is under all of
+# them, so that no other commit makes a new image. What is not committed yet says so: "-dirty", as
+# git describe does. Without git there is no label.
+revision() {
+  local commit paths=("$(folder "$1")" "${SHARED[@]}")
+  commit=$(git log -1 --format=%H -- "${paths[@]}" 2>/dev/null) || return 0
+  if [ -n "$commit" ] && [ -n "$(git status --porcelain -- "${paths[@]}")" ]; then commit+=-dirty; fi
+  printf %s "$commit"
+}
+
+# All that an image is made from, in one word. BuildKit finds out the same by itself, but takes 0.1 s
+# an image for it; with this, nothing to do costs half a second however many images there are.
+recipe() {
+  { find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl -type f -printf '%p %m\n' | sort
+    find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl -type f -print0 | sort -z | xargs -0 cat
+    printf '%s\n' "$VERSION" "${SOURCE_DATE_EPOCH:-}" "$debian" "${commits[$1]}"
+  } | sha256sum | cut -c-64
+}
+
+# Prints tag, id and size of those images that are there, in one call: each costs 30 ms.
+inspect() {
+  docker image inspect --format '{{range .RepoTags}}{{println . $.Id $.Size}}{{end}}' "$@" 2>/dev/null || true
+}
 
 # The seconds of an image are those of its own steps, as BuildKit reports them.
 seconds() {
   awk -v name="$1" '
-    $2 ~ /^\[/ { target[$1] = substr($2, 2); sub(/\]$/, "", target[$1]) }
+    $2 ~ /^\[/ { target[$1] = substr($2, 2); sub(/\]$/, "", target[$1]); sub(/-contents/, "", target[$1]) }
     $2 == "DONE" && target[$1] == name { sum += $3 }
     END { printf "%.1f", sum }' "$LOG"
 }
 
-case "${1:-}" in
-  -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
-  --list) stages | sed 's/^/stage     /'; platform | sed 's/^/platform  /'; exit ;;
-  -*) die "unknown option '$1'; see ./build_images.sh --help" ;;
-esac
+# build ARCH, which is empty for the processor of this machine
+build() {
+  local name tag id size changed suffix=${1:+-$1}$debug tags=() todo=()
+  declare -A before=() recipes=()
+  for name in "${names[@]}"; do tags+=("$PREFIX/$name:$VERSION$suffix"); done
+  while read -r tag id _; do before[${tag:-none}]=$id; done < <(inspect "${tags[@]}")
+  for name in "${names[@]}"; do
+    tag=$PREFIX/$name:$VERSION$suffix
+    recipes[$tag]=$(recipe "$name")
+    if [ -n "$fresh" ] ||
+      [ "$(cat ".cache/built/$tag" 2>/dev/null)" != "${recipes[$tag]} ${before[$tag]:-}" ]; then
+      todo+=("$name$debug")
+    fi
+  done
+  : >"$LOG"
+  if [ ${#todo[@]} -gt 0 ]; then
+    ARCH=$1 docker buildx bake --progress plain ${fresh:+--no-cache} --file docker-bake.hcl "${todo[@]}" 2>&1 |
+      tee "$LOG" | sed -nu 's/^#[0-9]* \[\(.* [0-9]*\/[0-9]*\)\] \(.\{0,80\}\).*/  \1  \2/p' ||
+      { tail -40 "$LOG" >&2; die "the build failed; its whole log is in $LOG"; }
+  fi
+
+  printf '\n%-14s %-34s %8s %8s  %s\n' image tag MB seconds changed
+  mkdir -p ".cache/built/$PREFIX"
+  inspect "${tags[@]}" | sort | while read -r tag id size; do
+    if [ -z "${recipes[${tag:-none}]:-}" ]; then continue; fi
+    name=${tag#"$PREFIX/"} name=${name%%:*}
+    if [ "${before[$tag]:-}" = "$id" ]; then changed=no; else changed=yes; fi
+    printf '%-14s %-34s %6d.%d %8s  %s\n' "$name" "$tag" $((size / 1000000)) \
+      $((size / 100000 % 10)) "$(seconds "$name$debug")" "$changed"
+    echo "${recipes[$tag]} $id" >".cache/built/$tag"
+  done
+}
+
+# push LOCAL REMOTE
+push() {
+  docker tag "$1" "$2"
+  docker push --quiet "$2" || die "could not push $2; is the registry there, and did you docker login?"
+}
+
+debug='' fresh='' registry='' arches=() names=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
+    --list) stages | sed 's/^/stage     /'; platform | sed 's/^/platform  /'; exit ;;
+    --debug) debug=-debug ;;
+    --no-cache) fresh=yes ;;
+    --push)
+      registry=${2:-}
+      [[ $registry =~ ^[^-:/]+(:[0-9]+)?(/[^:]+)?$ ]] ||
+        die "--push wants a registry without https://, such as registry.example.org/team" 64
+      shift ;;
+    --platform)
+      IFS=, read -ra arches <<<"${2:-}"
+      for arch in "${arches[@]:-none}"; do
+        [[ $arch =~ ^linux/(amd64|arm64)$ ]] || die "--platform knows linux/amd64 and linux/arm64" 64
+      done
+      arches=("${arches[@]#linux/}")
+      shift ;;
+    -*) die "unknown option '$1'; see ./build_images.sh --help" 64 ;;
+    *) names+=("$1") ;;
+  esac
+  shift
+done
 mapfile -t known < <(stages; platform)
-names=("${@:-${known[@]}}")
-if [ $# -eq 0 ]; then names=("${known[@]}"); fi
 for name in "${names[@]}"; do
   printf '%s\n' "${known[@]}" | grep -qx -- "$name" ||
-    die "there is no image '$name'; there are: ${known[*]}"
+    die "there is no image '$name'; there are: ${known[*]}" 64
+  if [ -n "$debug${arches[*]}" ] && [ ! -d "containers/$name" ]; then
+    die "--debug and --platform are for stages; $name has a shell, and is built on its own processor" 64
+  fi
 done
-docker version >/dev/null 2>&1 || die "no Docker Engine answers; start it, or run scripts/install_engine"
+if [ -n "$debug" ] && [ -n "$registry${arches[*]}" ]; then
+  die "--debug stays on this machine; leave out --push and --platform" 64
+fi
+if [ ${#names[@]} -eq 0 ]; then
+  if [ -n "$debug${arches[*]}" ]; then mapfile -t names < <(stages); else names=("${known[@]}"); fi
+fi
+native=$(docker version --format '{{.Server.Arch}}' 2>/dev/null) ||
+  die "no Docker Engine answers; start it, or run scripts/install_engine"
 docker buildx version >/dev/null 2>&1 || die "this Docker has no buildx; install docker-buildx"
 
 make_debian
 mkdir -p .cache
-before=()
-for name in "${names[@]}"; do before+=("$(ids "$name")"); done
-export PREFIX VERSION CA_BUNDLE STAGES
+export PREFIX VERSION CA_BUNDLE STAGES PLATFORM REVISIONS=''
 CA_BUNDLE=$(ca_bundle)
 STAGES=$(stages | paste -sd,)
-docker buildx bake --progress plain --file docker-bake.hcl "${names[@]}" 2>&1 | tee "$LOG" |
-  sed -nu 's/^#[0-9]* \[\(.* [0-9]*\/[0-9]*\)\] \(.\{0,80\}\).*/  \1  \2/p' ||
-  { tail -40 "$LOG" >&2; die "the build failed; its whole log is in $LOG"; }
-
-printf '\n%-12s %-28s %8s %8s  %s\n' image tag MB seconds changed
-for i in "${!names[@]}"; do
-  name=${names[$i]} tag=$PREFIX/${names[$i]}:$VERSION
-  size=$(docker image inspect --format '{{.Size}}' "$tag")
-  if [ "${before[$i]}" = "$(ids "$name")" ]; then changed=no; else changed=yes; fi
-  printf '%-12s %-28s %6d.%d %8s  %s\n' "$name" "$tag" $((size / 1000000)) \
-    $((size / 100000 % 10)) "$(seconds "$name")" "$changed"
+PLATFORM=$(platform | paste -sd,)
+debian=$(docker image inspect --format '{{.Id}}' "$DEBIAN")
+declare -A commits=()
+for name in "${names[@]}"; do
+  commits[$name]=$(revision "$name")
+  REVISIONS+="$name=${commits[$name]} "
 done
+
+if [ ${#arches[@]} -eq 0 ]; then
+  build ''
+  if [ -n "$registry" ]; then
+    for name in "${names[@]}"; do push "$PREFIX/$name:$VERSION" "$registry/$PREFIX/$name:$VERSION"; done
+  fi
+  exit
+fi
+for arch in "${arches[@]}"; do build "${arch#"$native"}"; done
+if [ -n "$registry" ]; then
+  for name in "${names[@]}"; do
+    remotes=()
+    for arch in "${arches[@]}"; do
+      remote=$registry/$PREFIX/$name:$VERSION-$arch
+      if [ "$arch" = "$native" ]; then push "$PREFIX/$name:$VERSION" "$remote"
+      else push "$PREFIX/$name:$VERSION-$arch" "$remote"; fi
+      remotes+=("$remote")
+    done
+    # One name for all of them; each machine that pulls it gets its own.
+    docker buildx imagetools create --tag "$registry/$PREFIX/$name:$VERSION" "${remotes[@]}" ||
+      die "could not put ${remotes[*]} under one name"
+  done
+fi

@@ -2,17 +2,16 @@
 
 variable "VERSION" {}                             # the images' tag; said once, in pyproject.toml
 variable "STAGES" {}                              # every folder under containers/, by comma
+variable "PLATFORM" {}                            # likewise under containers/platform/
 variable "PREFIX" { default = "microstage" }      # the first part of the images' names
 variable "CA_BUNDLE" {}                           # the host's certificates: a proxy may sign with its own
+variable "REVISIONS" { default = "" }             # "train=the commit that last changed it ..."
+variable "ARCH" { default = "" }                  # the processor to build for, if not that of here
 variable "SOURCE_DATE_EPOCH" { default = "1767225600" } # 2026-01-01, the age of every file
 
 variable "http_proxy" { default = "" }
 variable "https_proxy" { default = "" }
 variable "no_proxy" { default = "" }
-
-group "default" {
-  targets = ["stage", "airflow", "postgres"]
-}
 
 target "_common" {
   secret = ["id=ca_bundle,src=${CA_BUNDLE}"]
@@ -24,60 +23,75 @@ target "_common" {
   }
 }
 
+# The licence is that of what this repository adds; each package's own is in the list of contents.
+# Without git there is no revision, and no label that claims one.
 function "labels" {
   params = [name]
-  result = {
+  result = merge({
     "org.opencontainers.image.title"    = name
     "org.opencontainers.image.version"  = VERSION
     "org.opencontainers.image.vendor"   = "Microstage"
     "org.opencontainers.image.licenses" = "Apache-2.0"
-  }
+  }, { for commit in regexall("(?:^| )${name}=([^ ]+)", REVISIONS) :
+    "org.opencontainers.image.revision" => commit[0] })
 }
 
-# --- under every image -------------------------------------------------------------------------
+# --- under every image; "-debug": with the sources of the libraries ------------------------------
 
 target "builder" {
   inherits = ["_common"]
+  name     = "builder${kind}"
+  matrix   = { kind = ["", "-debug"] }
   context  = "containers/platform/base"
   target   = "builder"
-  tags     = ["${PREFIX}/builder:${VERSION}"]
+  tags     = kind == "" && ARCH == "" ? ["${PREFIX}/builder:${VERSION}"] : []
   contexts = { debian = "docker-image://${PREFIX}/debian:trixie" }
+  args     = { MICROSTAGE_ARCH = ARCH, MICROSTAGE_DEBUG = kind == "" ? "" : "yes" }
 }
 
 target "base" {
-  inherits = ["_common"]
-  context  = "containers/platform/base"
-  target   = "base"
-  tags     = ["${PREFIX}/base:${VERSION}"]
-  contexts = { debian = "docker-image://${PREFIX}/debian:trixie" }
+  inherits  = ["_common"]
+  name      = "base${kind}"
+  matrix    = { kind = ["", "-debug"] }
+  context   = "containers/platform/base"
+  target    = "base"
+  platforms = ARCH == "" ? [] : ["linux/${ARCH}"]
+  tags      = kind == "" && ARCH == "" ? ["${PREFIX}/base:${VERSION}"] : []
+  contexts  = { debian = "docker-image://${PREFIX}/debian:trixie" }
+  args      = { MICROSTAGE_ARCH = ARCH, MICROSTAGE_DEBUG = kind == "" ? "" : "yes" }
 }
 
-# --- one image a stage -------------------------------------------------------------------------
+# --- what each Dockerfile makes ------------------------------------------------------------------
 
-target "stage" {
-  inherits = ["_common"]
-  name     = stage
-  matrix   = { stage = split(",", STAGES) }
-  context  = "containers/${stage}"
-  contexts = { base = "target:base", builder = "target:builder" }
-  tags     = ["${PREFIX}/${stage}:${VERSION}"]
-  labels   = labels(stage)
+target "contents" {
+  inherits  = ["_common"]
+  name      = "${image}-contents${kind}"
+  matrix    = { image = split(",", "${STAGES},${PLATFORM}"), kind = ["", "-debug"] }
+  context   = "containers/${contains(split(",", PLATFORM), image) ? "platform/" : ""}${image}"
+  platforms = ARCH == "" ? [] : ["linux/${ARCH}"]
+  contexts = {
+    base    = "target:base${kind}"
+    builder = "target:builder${kind}"
+    debian  = "docker-image://${PREFIX}/debian:trixie"
+  }
 }
 
-# --- the platform around them ------------------------------------------------------------------
-
-target "airflow" {
+target "lister" {
   inherits = ["_common"]
-  context  = "containers/platform/airflow"
-  contexts = { builder = "target:builder", debian = "docker-image://${PREFIX}/debian:trixie" }
-  tags     = ["${PREFIX}/airflow:${VERSION}"]
-  labels   = labels("airflow")
+  context  = "containers/platform/lister"
+  contexts = { builder = "target:builder" }
 }
 
-target "postgres" {
-  inherits = ["_common"]
-  context  = "containers/platform/postgres"
-  contexts = { debian = "docker-image://${PREFIX}/debian:trixie" }
-  tags     = ["${PREFIX}/postgres:${VERSION}"]
-  labels   = labels("postgres")
+# --- the images: with the list of what is in them, and labels ------------------------------------
+
+target "image" {
+  inherits  = ["_common"]
+  name      = "${image}${kind}"
+  matrix    = { image = split(",", "${STAGES},${PLATFORM}"), kind = ["", "-debug"] }
+  context   = "containers/platform/finish"
+  target    = kind == "" ? "finished" : "debug"
+  platforms = ARCH == "" ? [] : ["linux/${ARCH}"]
+  contexts  = { image = "target:${image}-contents${kind}", lister = "target:lister" }
+  tags      = ["${PREFIX}/${image}:${VERSION}${ARCH == "" ? "" : "-${ARCH}"}${kind}"]
+  labels    = labels(image)
 }
