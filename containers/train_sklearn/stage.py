@@ -115,11 +115,12 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     fit.set_defaults(run=run_fit)
     for name, kind, default, text in (
         ("--seed", between(int, 0, 2**31 - 1), 17, "of every random choice"),
-        ("--rounds", between(int, 1, 100_000), 200, "trees, or trees per class if more than two"),
+        ("--rounds", between(int, 1, 100_000), 100, "trees, or trees per class if more than two"),
         ("--learning-rate", between(float, 1e-6, 1), 0.05, "weight of each tree"),
-        ("--leaves", between(int, 2, 131_072), 31, "most leaves of a tree"),
-        ("--leaf-rows", between(int, 1, 10**9), 20, "fewest rows of a leaf"),
-        ("--l2", between(float, 0, 1e9), 1.0, "weight of the penalty on large leaves"),
+        ("--leaves", between(int, 2, 131_072), 15, "most leaves of a tree"),
+        ("--leaf-rows", between(int, 1, 10**9), 50, "fewest rows of a leaf"),
+        ("--l2", between(float, 0, 1e9), 5.0, "weight of the penalty on large leaves"),
+        ("--columns", between(float, 1e-6, 1), 0.8, "share of the features that a split may use"),
     ):
         fit.add_argument(name, type=kind, default=default, help=f"{text} (default: {default})")
     return parser.parse_args(argv)
@@ -127,10 +128,6 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def run_fit(args: argparse.Namespace) -> dict[str, Any]:
     """Train on split/train.csv, write the model and what describes it; return the summary."""
-    # Two seconds of imports: not before a signal can end the stage, nor for --help.
-    import sklearn  # noqa: PLC0415
-    import treelite  # noqa: PLC0415
-
     prepared, table = IN / "processed" / "preprocess.json", IN / "split" / "train.csv"
     spec = read_json(prepared, "columns", "classes", "days")
     names = [column["name"] for column in spec["columns"]]
@@ -148,6 +145,10 @@ def run_fit(args: argparse.Namespace) -> dict[str, Any]:
         raise StageError(f"{shown(table)} has rows of one class only: train on more rows or days")
     params = {k: v for k, v in vars(args).items() if k not in ("verb", "run")}
     print(f"training {args.rounds} rounds on {len(y)} rows of {len(names)} features", flush=True)
+    # Two seconds of imports: not before a signal can end the stage, nor for --help or bad data.
+    import sklearn  # noqa: PLC0415
+    import treelite  # noqa: PLC0415
+
     model = to_treelite(train(x, y, categories, len(spec["classes"]), params))
     with table.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -214,6 +215,7 @@ def train(
         max_leaf_nodes=params["leaves"],
         min_samples_leaf=params["leaf_rows"],
         l2_regularization=params["l2"],
+        max_features=params["columns"],
         categorical_features=[count > 0 for count in categories],
         early_stopping=False,
         random_state=params["seed"],

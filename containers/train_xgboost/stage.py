@@ -112,12 +112,18 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     fit.set_defaults(run=run_fit)
     for name, kind, default, text in (
         ("--seed", between(int, 0, 2**31 - 1), 17, "of every random choice"),
-        ("--rounds", between(int, 1, 100_000), 200, "trees, or trees per class if more than two"),
+        ("--rounds", between(int, 1, 100_000), 100, "trees, or trees per class if more than two"),
         ("--learning-rate", between(float, 1e-6, 1), 0.05, "weight of each tree"),
-        ("--depth", between(int, 1, 64), 6, "most splits on the way to a leaf"),
-        ("--leaf-weight", between(float, 0, 1e9), 5.0, "least sum of second derivatives in a leaf"),
-        ("--l2", between(float, 0, 1e9), 1.0, "weight of the penalty on large leaves"),
+        ("--depth", between(int, 1, 64), 4, "most splits on the way to a leaf"),
+        (
+            "--leaf-weight",
+            between(float, 0, 1e9),
+            10.0,
+            "least sum of second derivatives in a leaf",
+        ),
+        ("--l2", between(float, 0, 1e9), 5.0, "weight of the penalty on large leaves"),
         ("--columns", between(float, 1e-6, 1), 0.8, "share of the features that a tree may use"),
+        ("--rows", between(float, 1e-6, 1), 0.8, "share of the rows that a tree sees"),
     ):
         fit.add_argument(name, type=kind, default=default, help=f"{text} (default: {default})")
     return parser.parse_args(argv)
@@ -125,9 +131,6 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def run_fit(args: argparse.Namespace) -> dict[str, Any]:
     """Train on split/train.csv, write the model and what describes it; return the summary."""
-    # A second of imports: not before a signal can end the stage, nor for --help.
-    import xgboost  # noqa: PLC0415
-
     prepared, table = IN / "processed" / "preprocess.json", IN / "split" / "train.csv"
     spec = read_json(prepared, "columns", "classes", "days")
     names = [column["name"] for column in spec["columns"]]
@@ -142,6 +145,9 @@ def run_fit(args: argparse.Namespace) -> dict[str, Any]:
         raise StageError(f"{shown(table)} has rows of one class only: train on more rows or days")
     params = {k: v for k, v in vars(args).items() if k not in ("verb", "run")}
     print(f"training {args.rounds} rounds on {len(y)} rows of {len(names)} features", flush=True)
+    # A second of imports: not before a signal can end the stage, nor for --help or bad data.
+    import xgboost  # noqa: PLC0415
+
     kinds = ["c" if name in categorical else "q" for name in names]
     model = train(np.concatenate(blocks), y, kinds, len(spec["classes"]), params)
     with table.open("rb") as file:
@@ -206,6 +212,7 @@ def train(
         "min_child_weight": params["leaf_weight"],
         "reg_lambda": params["l2"],
         "colsample_bytree": params["columns"],
+        "subsample": params["rows"],
         "verbosity": 0,
     }
     if classes > 2:

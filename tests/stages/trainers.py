@@ -1,10 +1,10 @@
 """What a trainer of any make is given, and what predict makes of its model."""
 
 import json
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
-from harness import Engine, Result, RunStage
+from harness import Engine, Input, Result, RunStage
 
 Inputs = dict[str, dict[str, str]]
 
@@ -38,7 +38,10 @@ def targets(x: np.ndarray, classes: int) -> np.ndarray:
     noise = np.random.default_rng(1).normal(size=len(x))
     score = known[:, 0] / 1000 + known[:, 1] + known[:, 4] % 3 + known[:, 2] + noise
     # The first class is the most frequent, the last one the rarest.
-    return np.searchsorted(np.quantile(score, np.linspace(0.5, 0.95, classes - 1)), score)
+    codes: np.ndarray = np.searchsorted(
+        np.quantile(score, np.linspace(0.5, 0.95, classes - 1)), score
+    )
+    return codes
 
 
 def inputs(x: np.ndarray, y: np.ndarray, classes: int) -> Inputs:
@@ -84,7 +87,7 @@ def fit(run_stage: RunStage, image: str, files: Inputs, **params: object) -> Res
 
 def served(run_stage: RunStage, fitted: Result, x: np.ndarray) -> np.ndarray:
     """The probabilities that predict gives with the model, float64 (rows, classes)."""
-    files = {"model": fitted.out, "features": table(x)}
+    files: dict[str, Input] = {"model": fitted.out, "features": table(x)}
     result = run_stage("predict", "predict", inputs=files)
     assert (0, "") == (result.code, result.stderr)
     columns = range(1, 1 + len(json.loads((fitted.out / "model.json").read_text())["classes"]))
@@ -93,10 +96,10 @@ def served(run_stage: RunStage, fitted: Result, x: np.ndarray) -> np.ndarray:
 
 
 def itself(
-    engine: Engine, image: str, program: str, x: np.ndarray, files: dict[str, dict[str, str] | Path]
+    engine: Engine, image: str, program: str, x: np.ndarray, files: Mapping[str, Input]
 ) -> np.ndarray:
     """The probabilities that a program in the trainer's own image saves as /out/own.npy."""
-    everything = {**files, "features": table(x)}
+    everything: dict[str, Input] = {**files, "features": table(x)}
     result = engine.run(image, ["-c", program], entrypoint=["python3"], inputs=everything)
     assert (0, "") == (result.code, result.stderr)
     probabilities: np.ndarray = np.load(result.out / "own.npy").astype(float)

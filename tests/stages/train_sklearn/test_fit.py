@@ -30,8 +30,8 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 x = np.genfromtxt("/in/split/train.csv", delimiter=",", skip_header=1)
 model = HistGradientBoostingClassifier(
-    learning_rate=0.05, max_iter=40, l2_regularization=1, early_stopping=False, random_state=17,
-    categorical_features=[2, 4],
+    learning_rate=0.05, max_iter=40, max_leaf_nodes=15, min_samples_leaf=50, l2_regularization=5,
+    max_features=0.8, early_stopping=False, random_state=17, categorical_features=[2, 4],
 )
 model.fit(x[:, :-1], x[:, -1])
 np.save("/out/own.npy", model.predict_proba(x[:, :-1]))
@@ -79,7 +79,14 @@ def test_it_learns(run_stage: RunStage) -> None:
 
 def test_the_parameters_are_kept(run_stage: RunStage) -> None:
     x = features(1000)
-    params = {"rounds": 7, "leaves": 3, "learning_rate": 0.3, "leaf_rows": 40, "l2": 2.5}
+    params = {
+        "rounds": 7,
+        "leaves": 3,
+        "learning_rate": 0.3,
+        "leaf_rows": 40,
+        "l2": 2.5,
+        "columns": 0.5,
+    }
     fitted = fit(run_stage, IMAGE, inputs(x, targets(x, 3), 3), seed=3, **params)
     described = json.loads((fitted.out / "model.json").read_text("utf-8"))
 

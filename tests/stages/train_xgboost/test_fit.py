@@ -36,7 +36,7 @@ def test_a_class_that_validation_alone_has_is_unlikely(run_stage: RunStage) -> N
     x = features(2000)
     fitted = fit(run_stage, IMAGE, inputs(x, targets(x, 2), 3))
 
-    assert 0.01 > served(run_stage, fitted, x)[:, 2].max()
+    assert 0.05 > served(run_stage, fitted, x)[:, 2].max()
 
 
 def test_it_learns(run_stage: RunStage) -> None:
@@ -49,7 +49,7 @@ def test_it_learns(run_stage: RunStage) -> None:
 
 def test_the_parameters_reach_the_model(run_stage: RunStage) -> None:
     x = features(1000)
-    params = {"rounds": 7, "depth": 2, "learning_rate": 0.3, "l2": 2.5, "columns": 0.5}
+    params = {"rounds": 7, "depth": 2, "learning_rate": 0.3, "l2": 2.5, "columns": 0.5, "rows": 0.9}
     fitted = fit(run_stage, IMAGE, inputs(x, targets(x, 3), 3), seed=3, leaf_weight=1, **params)
     described = json.loads((fitted.out / "model.json").read_text("utf-8"))
     model = json.loads((fitted.out / "model.txt").read_text("utf-8"))
