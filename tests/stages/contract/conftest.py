@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.formats import ROW_BY_ROW
 from contract.harms import Harm, harms_of
 from contract.subject import Subject
 from harness import Engine
@@ -20,7 +19,7 @@ PARAMETERS = ("case", "folder", "file", "harm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "row_by_row: for stages that write a row for each row")
+    config.addinivalue_line("markers", "applies_to(stages): and to no others")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,6 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = [Case(*text.rsplit("=", 1)) for text in metafunc.config.getoption("--case")]
     found: list[tuple[object, ...]] = []
     asked = [name for name in PARAMETERS if name in {*metafunc.fixturenames, "case"}]
+    marker = metafunc.definition.get_closest_marker("applies_to")
     for case in chosen or cases():
         files = [f"{name}/{file}" for name, files in reads(case.stage).items() for file in files]
         if "harm" in asked:
@@ -36,9 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found += [(case, file) for file in files]
         elif "folder" in asked:
             found += [(case, name) for name in reads(case.stage)]
-        elif metafunc.definition.get_closest_marker("row_by_row"):
-            found += [(case,)] if case.stage in ROW_BY_ROW else []
-        else:
+        elif not marker or case.stage in marker.kwargs["stages"]:
             found += [(case,)]
     ids = ["-".join(map(text_of, values)) for values in found]
     metafunc.parametrize(asked, found, ids=ids)

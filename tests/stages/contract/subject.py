@@ -1,5 +1,6 @@
 """An image in the place of a stage, as the checks see it: what it reads, and its runs."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
@@ -50,7 +51,9 @@ class Subject:
     @cached_property
     def plain(self) -> Result:
         """The run that others are compared with."""
-        return self.run()
+        result = self.run()
+        self.ended = time.monotonic()
+        return result
 
     @cached_property
     def obstacle(self) -> str:
@@ -70,7 +73,8 @@ class Subject:
     def well_formed(self) -> Result:
         """Likewise, if files are missing or cannot be read."""
         out = self.written().out
-        problems = [*missing(out, self.row.files), *wrong_kinds(out), *ill_formed(out)]
+        declared = (*self.row.files, SUMMARY)
+        problems = [*missing(out, declared), *wrong_kinds(out), *ill_formed(out)]
         if problems:
             pytest.skip("its files cannot be read: see above")
         return self.plain

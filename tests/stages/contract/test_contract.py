@@ -29,12 +29,13 @@ from contract.harms import (
 )
 from contract.subject import Subject, contents, refuse_if, require_sentence
 from harness import Input, fail, finished
-from pipeline import as_csv
+from pipeline import as_csv, reads
 from stage_container import CONTRACT, CONTRACT_LABEL
 from stage_contract import SUMMARY
-from stage_table import BAD_DATA, NO_INPUT, USAGE, StageError
+from stage_table import BAD_DATA, NO_INPUT, USAGE, StageError, load_table
 
 REPEATED = 1000  # times: the rows of a table, for a run that lasts
+READERS = [stage for stage in load_table() if reads(stage)]
 OCI = [f"org.opencontainers.image.{name}" for name in ("title", "description", "version")]
 
 
@@ -102,7 +103,9 @@ def test_it_runs(subject: Subject) -> None:
 
     Mend: run it by hand with the command above on the inputs in .cache/check_stage.
     """
-    if subject.obstacle == "unknown":
+    if subject.obstacle not in ("", "unknown"):
+        pytest.skip("it runs only without one of the walls below")
+    if subject.obstacle:
         command, result = " ".join(subject.command), subject.plain
         fail(f"{command!r} ended with exit code {result.code}; {result.last_error!r}")
 
@@ -219,7 +222,7 @@ def test_the_same_run_gives_the_same_bytes(subject: Subject) -> None:
     Mend: take randomness from --seed; write no time and no host name; sort sets.
     """
     first = contents(subject.written().out)
-    time.sleep(1)  # a clock that is written shows
+    time.sleep(max(0, subject.ended + 1 - time.monotonic()))  # a clock that is written shows
     again = subject.run(cpuset_cpus="0", hostname="elsewhere", environment={"OMP_NUM_THREADS": "1"})
     if again.code != 0:
         fail(f"on one core it ended with exit code {again.code}; {again.last_error!r}")
@@ -228,7 +231,7 @@ def test_the_same_run_gives_the_same_bytes(subject: Subject) -> None:
     refuse_if([f"{name} differs between two runs" for name in names])
 
 
-@pytest.mark.row_by_row
+@pytest.mark.applies_to(stages=ROW_BY_ROW)
 def test_rows_keep_their_order(subject: Subject) -> None:
     """Each row of the output is that of the same row of the input
 
@@ -256,6 +259,7 @@ def test_rows_keep_their_order(subject: Subject) -> None:
             fail(f"the rows in reverse: row {number} was {one} and is {other}"[:400])
 
 
+@pytest.mark.applies_to(stages=READERS)
 def test_a_table_may_be_spelled_otherwise(subject: Subject) -> None:
     """A table with a byte order mark, CRLF and quotes is read too
 
@@ -330,7 +334,7 @@ def stopped(subject: Subject, out: Path, after: float) -> tuple[int, float] | No
             return None
         sent = time.monotonic()
         c.kill("SIGTERM")
-        code = finished(c, timeout=20)
+        code = finished(c, timeout=5)
         return code, time.monotonic() - sent
 
 

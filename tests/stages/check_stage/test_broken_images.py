@@ -1,0 +1,139 @@
+"""check_stage refuses what is wrong, for the right reason and for no other."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from docker.errors import ImageNotFound
+from harness import REPOSITORY, Engine, reference
+from pipeline import Pipeline
+from stage_table import table_path
+
+HERE = Path(__file__).parent
+SCRIPT = REPOSITORY / "scripts" / "check_stage"
+
+
+class Broken(NamedTuple):
+    fault: str  # a function of broken.py
+    image: str
+    stage: str
+    checks: str  # that refuse it, as a pattern
+    seen: str  # is in what each of them says
+    target: str = "broken"  # in the Dockerfile
+
+
+BROKEN = [
+    Broken(fault, "replay", "generate", checks, seen, "".join(target) or "broken")
+    for fault, checks, seen, *target in (
+        ("run", "a_label_says_which_contract_it_keeps", "''", "unlabelled"),
+        ("run", "labels_say_what_it_is", "image.title", "unnamed"),
+        ("no_help", "help_is_printed", "exit code 64"),
+        ("usage_2", "an_unknown_(verb|parameter)_is_wrong_usage", "exit code 2 instead of 64"),
+        ("any_parameter", "an_unknown_parameter_is_wrong_usage", "exit code 0 instead of 64"),
+        ("never_works", "it_runs", "exit code 1; 'no'"),
+        ("writes_elsewhere", "it_needs_no_writable_root", "Read-only file system"),
+        ("run", "it_needs_no_writable_root", "VOLUME /var/state", "volume"),
+        ("needs_network", "it_needs_no_network", "unreachable"),
+        ("takes_memory", "it_stays_under_its_memory_limit", "1024 MiB"),
+        ("knows_its_user", "any_user_may_run_it", "uid 12345"),
+        ("root_alone", "any_user_may_run_it", "as root alone"),
+        ("file_missing", "declared_files_are_there", "no /out/target.csv"),
+        ("no_summary", "declared_files_are_there", "no /out/summary.json"),
+        ("link_as_output", "what_it_writes_are_files", "latest.csv is a symbolic link"),
+        ("nested_summary", "the_summary_is_one_flat_object", "columns is"),
+        ("csv_not_whole", "files_are_well_formed", "data.csv, row"),
+        ("drops_rows", "files_hold_what_they_must", "rows of target.csv"),
+        ("random_output", "the_same_run_gives_the_same_bytes", "target.csv differs"),
+        ("clock_in_output", "the_same_run_gives_the_same_bytes", "summary.json differs"),
+        ("host_name_in_output", "the_same_run_gives_the_same_bytes", "summary.json differs"),
+        ("ignores_full_disk", "a_full_disk_is_no_success", "exit code 0"),
+        ("deaf_to_sigterm", "sigterm_ends_it_within_two_seconds", "still running"),
+    )
+] + [
+    Broken(fault, image, stage, checks, seen)
+    for fault, image, stage, checks, seen in (
+        ("exits_1", "preprocess", "split", "harm_.*|a_missing_.*", "exit code 1 instead of 6"),
+        ("traceback_on_stderr", "preprocess", "split", "harm_is_refused_with_65", "a trace of"),
+        ("says_nothing", "preprocess", "split", "harm_is_refused_with_65", "nothing on stderr"),
+        ("mends_rows", "preprocess", "split", "harm_is_refused_with_65", "0 instead of 65"),
+        ("missing_is_bad", "preprocess", "split", "a_missing_.*_with_66", "65 instead of 66"),
+        ("sorts_rows", "preprocess", "split", "files_hold_what_they_must", "in their order"),
+        ("sorts_rows", "predict", "predict", "rows_keep_their_order", "row 1 was"),
+        ("model_without_end", "train", "train", "the_stages_after_it_can_read_it", "model.txt"),
+    )
+]
+
+
+def run_check(engine: Engine, tables: Path, broken: Broken) -> dict[str, Any]:
+    """Build the image, check it, and return the report."""
+    engine.client.images.build(
+        path=str(HERE),
+        target=broken.target,
+        tag=tag(broken),
+        buildargs={"IMAGE": reference(broken.image), "FAULT": broken.fault},
+        rm=True,
+    )
+    command = [sys.executable, str(SCRIPT), tag(broken), "--as", broken.stage, "--json", "-"]
+    environment = {**os.environ, "MICROSTAGE_STAGES": str(tables / f"{broken.stage}.toml")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode in (0, 1), done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["passed"] == (done.returncode == 0)
+    return report
+
+
+def tag(broken: Broken) -> str:
+    return f"microstage-broken/{broken.target}-{broken.stage}:{broken.fault}"
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """<stage>.toml, with the rows up to that stage: to try those after it takes time.
+
+    What they make of a model is the one thing that shows that it is broken.
+    """
+    folder = tmp_path_factory.mktemp("tables")
+    _, *rows = re.split(r"(?m)^(?=\[stages\.)", table_path().read_text("utf-8"))
+    names = [row[len("[stages.") : row.index("]")] for row in rows]
+    for number, name in enumerate(names, 1):
+        kept = rows if name == "train" else rows[:number]
+        (folder / f"{name}.toml").write_text("".join(kept), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reports(
+    engine: Engine, tables: Path, request: pytest.FixtureRequest
+) -> Iterator[dict[Broken, Future[dict[str, Any]]]]:
+    """Of the images that are asked for, several at a time."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = [spec.params["broken"] for spec in asked if spec and "broken" in spec.params]
+    Pipeline().inputs("predict")  # here, so that not each of them waits for it
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {broken: pool.submit(run_check, engine, tables, broken) for broken in wanted}
+        pool.shutdown(cancel_futures=True)
+    for broken in wanted:
+        with suppress(ImageNotFound):
+            engine.client.images.remove(tag(broken), force=True)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda b: f"{b.target}-{b.stage}-{b.fault}")
+def test_it_is_refused_for_the_right_reason_and_for_no_other(
+    reports: dict[Broken, Future[dict[str, Any]]], broken: Broken
+) -> None:
+    checks = reports[broken].result()["checks"]
+    refused = [check for check in checks if check["result"] == "REFUSED"]
+    print(json.dumps(refused, indent=2))
+
+    assert refused
+    assert [] == [c["check"] for c in refused if not re.fullmatch(broken.checks, c["check"])]
+    assert [] == [c["seen"] for c in refused if broken.seen not in c["seen"]]
+    assert all(c["why"] and c["mend"] for c in refused)
