@@ -5,10 +5,11 @@ Extend this helper rather than the tests: a test is one call to it and what it e
 
 import json
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +52,16 @@ def reference(image: str) -> str:
     used = [row.image for row in load_table().values()]
     name = f"microstage/{image}"
     built = f"{name}:{project['project']['version']}"
-    return next((row for row in used if row.startswith(f"{name}:")), built)
+    return next((row for row in used if re.split("[:@]", row)[0] == name), built)
+
+
+def look_up(client: docker.APIClient, image: str) -> dict[str, Any] | None:
+    """What the engine says of an image; NAME@sha256:ID is pinned, whatever NAME means by now."""
+    for name in dict.fromkeys((image, image.rpartition("@")[2])):
+        with suppress(ImageNotFound):
+            found: dict[str, Any] = client.inspect_image(name)
+            return found
+    return None
 
 
 @dataclass(frozen=True)
@@ -107,10 +117,10 @@ class Engine:
 
     def attributes(self, image: str) -> dict[str, Any]:
         """What `docker image inspect` says of the image."""
-        try:
-            return self.client.images.get(reference(image)).attrs
-        except ImageNotFound:
+        found = look_up(self.client.api, reference(image))
+        if found is None:
             fail(f"image {reference(image)} is not built: run ./build_images.sh {image}")
+        return found
 
     def run(self, image: str, command: Sequence[str], **options: Any) -> Result:
         """Run to the end, and show how it ended where the test fails. Options of `execute`."""
@@ -177,12 +187,10 @@ class Engine:
             mounts.append(Mount("/out", str(out or self.new("out")), type="bind"))
         walls["user"] = USER
         walls["environment"] = {"OMP_NUM_THREADS": str(max(1, int(limits.cpus)))}
-        try:
-            container = self.client.containers.create(
-                reference(image), list(command), mounts=mounts, **walls | options
-            )
-        except ImageNotFound:
-            fail(f"image {reference(image)} is not built: run ./build_images.sh {image}")
+        image_id = self.attributes(image)["Id"]
+        container = self.client.containers.create(
+            image_id, list(command), mounts=mounts, **walls | options
+        )
         try:
             container.start()
             yield container

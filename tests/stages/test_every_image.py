@@ -100,7 +100,7 @@ def test_labels_are_those_of_the_project(engine: Engine, image: str) -> None:
     expected = {
         "org.opencontainers.image.licenses": "Apache-2.0",
         "org.opencontainers.image.title": image,
-        "org.opencontainers.image.version": reference(image).rpartition(":")[2],
+        "org.opencontainers.image.version": reference(image).partition("@")[0].rpartition(":")[2],
     }
 
     assert expected == {name: labels.get(name) for name in expected}

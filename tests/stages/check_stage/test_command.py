@@ -25,19 +25,20 @@ def check(*arguments: object, **environment: str) -> subprocess.CompletedProcess
 
 def test_the_three_reports_say_the_same(engine: Engine, tmp_path: Path) -> None:
     as_json, as_junit = tmp_path / "report.json", tmp_path / "report.xml"
-    done = check("replay", "--as", "generate", "--json", as_json, "--junit", as_junit)
+    image_id = engine.attributes("replay")["Id"]
+    pinned = f"{reference('replay')}@{image_id}"  # as swap_stage names it
+    done = check(pinned, "--as", "generate", "--json", as_json, "--junit", as_junit)
     report: dict[str, Any] = json.loads(as_json.read_text("utf-8"))
     suite = ET.fromstring(as_junit.read_text("utf-8"))[0]  # noqa: S314 - we wrote it
     titles = [check["title"] for check in report["checks"]]
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert f"{reference('replay')} as generate" == done.stdout.splitlines()[0]
+    assert f"{pinned} as generate" == done.stdout.splitlines()[0]
     assert [f"  ok       {title}" for title in titles] == done.stdout.splitlines()[1:-1]
     assert done.stdout.endswith("it keeps the contract\n")
-    assert (reference("replay"), "generate", True) == tuple(
-        report[key] for key in ("image", "stage", "passed")
+    assert (pinned, image_id, "generate", True) == tuple(
+        report[key] for key in ("image", "image_id", "stage", "passed")
     )
-    assert engine.attributes("replay")["Id"] == report["image_id"]
     assert titles == [value.get("value") for value in suite.iterfind(".//*[@name='title']")]
 
 
