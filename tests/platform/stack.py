@@ -1,7 +1,6 @@
 """A clone of the project whose services are up, as its user would handle it."""
 
 import json
-import re
 import shutil
 import socket
 import subprocess
@@ -25,6 +24,10 @@ class Stack:
     def data(self) -> Path:
         return self.root / "data"
 
+    @property
+    def table(self) -> Path:
+        return self.root / "dags/stages.toml"
+
     def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone, as its user would."""
         done = subprocess.run(
@@ -46,15 +49,6 @@ class Stack:
     def containers(self, *filters: str) -> list[str]:
         arguments = [f"--filter={text}" for text in filters]
         return self.run("docker", "ps", "--all", "--quiet", *arguments).stdout.split()
-
-    def set_image(self, stage: str, image: str) -> None:
-        """Change one line of the table of stages: the image that fills one stage."""
-        table = self.root / "dags/stages.toml"
-        pattern = rf'(?m)(^\[stages\.{stage}\]\n(?:(?!^\[).*\n)*?image *= *)".*"'
-        text, count = re.subn(pattern, rf'\1"{image}"', table.read_text())
-
-        assert count == 1
-        table.write_text(text)
 
 
 def clone_to(folder: Path) -> None:

@@ -83,27 +83,41 @@ def test_running_the_demo_again_repeats_nothing(stack: Stack) -> None:
 
 
 def test_a_swapped_image_serves_the_next_task_with_nothing_restarted(stack: Stack) -> None:
-    image = "microstage/predict:end-to-end-test"
+    image, day = "microstage/predict:end-to-end-test", "2013-01-16"
     label = 'FROM microstage/predict:1.0.0\nLABEL swapped="yes"\n'
     subprocess.run(["docker", "build", "-qt", image, "-"], input=label, text=True, check=True)
-    services = stack.run("docker", "compose", "ps", "--quiet").stdout
-    started = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services.split())
-    before = stack.manifest("predictions/2013-01-16")
-
-    try:
-        stack.set_image("predict", image)
-        (stack.data / "predictions/2013-01-16/manifest.json").unlink()
-        (stack.data / "predictions/2013-01-16").rename(stack.data / "earlier")
-        stack.run("scripts/demo")
-    finally:
-        stack.set_image("predict", "microstage/predict:1.0.0")
-
-    after = stack.manifest("predictions/2013-01-16")
     new_id = stack.run("docker", "image", "inspect", "--format={{.Id}}", image).stdout.strip()
-    assert (after["image"], after["image_id"]) == (image, new_id)
+    services = stack.run("docker", "compose", "ps", "--quiet").stdout.split()
+    started = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services)
+    table, before = stack.table.read_text(), stack.manifest(f"predictions/{day}")
+
+    swap = stack.run("scripts/swap_stage", "predict", image)
+    # Its name means something else from now on; what is pinned does not.
+    stack.run("docker", "tag", "microstage/generate:1.0.0", image)
+    (stack.data / f"predictions/{day}").rename(stack.data / "earlier")
+    stack.run(*RUN_DATES)
+    after = stack.manifest(f"predictions/{day}")
+    rollback = stack.run("scripts/swap_stage", "predict", "--rollback")
+
+    assert "it keeps the contract" in swap.stdout
+    assert "predict: duration" in swap.stdout
+    assert (after["image"], after["image_id"]) == (f"{image}@{new_id}", new_id)
     assert before["outputs"] == after["outputs"]
-    again = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services.split())
+    again = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services)
     assert started.stdout == again.stdout
+    assert "filled by microstage/predict:1.0.0 again" in rollback.stdout
+    assert table == stack.table.read_text()
+    assert len(stack.run("scripts/swap_stage", "--history").stdout.splitlines()) == 2
+
+
+def test_an_image_of_another_kind_is_refused_and_changes_nothing(stack: Stack) -> None:
+    table = stack.table.read_text()
+
+    swap = stack.run("scripts/swap_stage", "train", "microstage/generate:1.0.0", check=False)
+
+    assert swap.returncode == 1
+    assert "train is still filled by microstage/train:1.0.0" in swap.stderr
+    assert table == stack.table.read_text()
 
 
 def test_truncated_data_fails_with_the_stages_own_sentence_and_keeps_what_was_there(
