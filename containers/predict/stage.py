@@ -111,13 +111,13 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def run_predict(_args: argparse.Namespace) -> dict[str, Any]:
     """Score features/data.csv into predictions.csv; return the summary."""
-    model, names, classes = load_model()
+    model, names, classes, lightgbm = load_model()
     counts = np.zeros(len(classes), int)
     with (OUT / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["class", *(f"probability_{label}" for label in classes)])
         for x, _ in read_table(IN / "features" / "data.csv", names, []):
-            scores = predict(model, x, len(classes))
+            scores = predict(model, x, len(classes), lightgbm=lightgbm)
             best = scores.argmax(axis=1)
             counts += np.bincount(best, minlength=len(classes))
             # csv writes a float as repr does: the shortest text that reads back as the same.
@@ -130,9 +130,12 @@ def run_predict(_args: argparse.Namespace) -> dict[str, Any]:
 
 def run_validate(_args: argparse.Namespace) -> dict[str, Any]:
     """Compare the model's scores of split/val.csv with its targets; return the summary."""
-    model, names, classes = load_model()
+    model, names, classes, lightgbm = load_model()
     table = IN / "split" / "val.csv"
-    parts = [(predict(model, x, len(classes)), y) for x, y in read_table(table, names, classes)]
+    parts = [
+        (predict(model, x, len(classes), lightgbm=lightgbm), y)
+        for x, y in read_table(table, names, classes)
+    ]
     scores, y = (np.concatenate(part) for part in zip(*parts, strict=True))
     if len(np.unique(y)) < 2:
         raise StageError(
@@ -146,8 +149,8 @@ def run_validate(_args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
-def load_model() -> tuple[treelite.Model, list[str], list[str]]:
-    """Return the model of model/, the names of its features and its classes."""
+def load_model() -> tuple[treelite.Model, list[str], list[str], bool]:
+    """Return the model of model/, its features' names, its classes, and if it is LightGBM's."""
     path = IN / "model" / "model.json"
     spec = read_json(path, "format", "features", "classes")
     if spec["format"] not in LOADERS:
@@ -170,21 +173,27 @@ def load_model() -> tuple[treelite.Model, list[str], list[str]]:
             f"{shown(path)} wants {model.num_feature} features, model.json names"
             f" {len(spec['features'])}: train again"
         )
-    return model, spec["features"], spec["classes"]
+    return model, spec["features"], spec["classes"], spec["format"] == "lightgbm"
 
 
-def predict(model: treelite.Model, x: np.ndarray, classes: int) -> np.ndarray:
+def predict(model: treelite.Model, x: np.ndarray, classes: int, *, lightgbm: bool) -> np.ndarray:
     """Return probabilities, float64 (rows, classes); x: float64 (rows, features), NaN = missing.
 
-    For a LightGBM model they are LightGBM's own, bit for bit.
+    They are the trainer's own, bit for bit: LightGBM's, XGBoost's, and those of scikit-learn's
+    histogram gradient boosting.
     """
     softmax = model.get_header_accessor().get_field("postprocessor") == "softmax"
+    # XGBoost computes in single precision, as treelite does, and is left to it.
+    softmax &= model.output_type == "float64"
     raw = treelite.gtil.predict(model, x, pred_margin=softmax)
     scores: np.ndarray = raw[:, 0, :].astype(float)
     if softmax:
-        # treelite's own softmax is of single precision; this is LightGBM's, down to its order.
+        # treelite's own softmax is of single precision; this is the trainer's, down to its order.
         scores -= scores.max(axis=1, keepdims=True)
-        scores = np.array([math.exp(v) for v in scores.ravel().tolist()]).reshape(scores.shape)
+        if lightgbm:  # C's exp, which differs from NumPy's in the last digit
+            scores = np.array([math.exp(v) for v in scores.ravel().tolist()]).reshape(scores.shape)
+        else:
+            scores = np.exp(scores)
         scores /= np.cumsum(scores, axis=1)[:, -1:]
     if scores.shape[1] == 1:
         scores = np.hstack([1 - scores, scores])
