@@ -81,7 +81,7 @@ revision() {
 recipe() {
   { find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl -type f -printf '%p %m\n' | sort
     find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl -type f -print0 | sort -z | xargs -0 cat
-    printf '%s\n' "$VERSION" "${SOURCE_DATE_EPOCH:-}" "$debian" "${commits[$1]}"
+    printf '%s\n' "$VERSION" "${SOURCE_DATE_EPOCH:-}" "$debian" "${commits[$1]:-}"
   } | sha256sum | cut -c-64
 }
 
@@ -98,13 +98,21 @@ seconds() {
     END { printf "%.1f", sum }' "$LOG"
 }
 
+# bake TARGET...
+bake() {
+  docker buildx bake --progress plain ${fresh:+--no-cache} --file docker-bake.hcl "$@" 2>&1 |
+    tee -a "$LOG" | sed -nu 's/^#[0-9]* \[\(.* [0-9]*\/[0-9]*\)\] \(.\{0,80\}\).*/  \1  \2/p' ||
+    { tail -40 "$LOG" >&2; die "the build failed; its whole log is in $LOG"; }
+}
+
 # build ARCH, which is empty for the processor of this machine
 build() {
   local name tag id size changed suffix=${1:+-$1}$debug tags=() todo=()
+  export ARCH=$1
   declare -A before=() recipes=()
-  for name in "${names[@]}"; do tags+=("$PREFIX/$name:$VERSION$suffix"); done
+  for name in base "${names[@]}"; do tags+=("$PREFIX/$name:$VERSION$suffix"); done
   while read -r tag id _; do before[${tag:-none}]=$id; done < <(inspect "${tags[@]}")
-  for name in "${names[@]}"; do
+  for name in base "${names[@]}"; do
     tag=$PREFIX/$name:$VERSION$suffix
     recipes[$tag]=$(recipe "$name")
     if [ -n "$fresh" ] ||
@@ -113,21 +121,20 @@ build() {
     fi
   done
   : >"$LOG"
-  if [ ${#todo[@]} -gt 0 ]; then
-    ARCH=$1 docker buildx bake --progress plain ${fresh:+--no-cache} --file docker-bake.hcl "${todo[@]}" 2>&1 |
-      tee "$LOG" | sed -nu 's/^#[0-9]* \[\(.* [0-9]*\/[0-9]*\)\] \(.\{0,80\}\).*/  \1  \2/p' ||
-      { tail -40 "$LOG" >&2; die "the build failed; its whole log is in $LOG"; }
-  fi
+  # First and by itself: see "base" in docker-bake.hcl.
+  if [ "${todo[0]:-}" = "base$debug" ]; then bake "base$debug"; todo=("${todo[@]:1}"); fi
+  if [ ${#todo[@]} -gt 0 ]; then bake "${todo[@]}"; fi
 
   printf '\n%-14s %-34s %8s %8s  %s\n' image tag MB seconds changed
   mkdir -p ".cache/built/$PREFIX"
   inspect "${tags[@]}" | sort | while read -r tag id size; do
     if [ -z "${recipes[${tag:-none}]:-}" ]; then continue; fi
+    echo "${recipes[$tag]} $id" >".cache/built/$tag"
     name=${tag#"$PREFIX/"} name=${name%%:*}
+    if [ "$name" = base ]; then continue; fi
     if [ "${before[$tag]:-}" = "$id" ]; then changed=no; else changed=yes; fi
     printf '%-14s %-34s %6d.%d %8s  %s\n' "$name" "$tag" $((size / 1000000)) \
       $((size / 100000 % 10)) "$(seconds "$name$debug")" "$changed"
-    echo "${recipes[$tag]} $id" >".cache/built/$tag"
   done
 }
 

@@ -49,6 +49,9 @@ target "builder" {
   args     = { MICROSTAGE_ARCH = ARCH, MICROSTAGE_DEBUG = kind == "" ? "" : "yes" }
 }
 
+# The stages start from this image in the engine, not from the target: on a target that was built
+# anew, to the same bytes, the engine writes the layers above it in another order of files, and their
+# ids change. https://github.com/moby/moby/blob/v26.1.5/builder/builder-next/adapters/snapshot/layer.go
 target "base" {
   inherits  = ["_common"]
   name      = "base${kind}"
@@ -56,7 +59,7 @@ target "base" {
   context   = "containers/platform/base"
   target    = "base"
   platforms = ARCH == "" ? [] : ["linux/${ARCH}"]
-  tags      = kind == "" && ARCH == "" ? ["${PREFIX}/base:${VERSION}"] : []
+  tags      = ["${PREFIX}/base:${VERSION}${ARCH == "" ? "" : "-${ARCH}"}${kind}"]
   contexts  = { debian = "docker-image://${PREFIX}/debian:trixie" }
   args      = { MICROSTAGE_ARCH = ARCH, MICROSTAGE_DEBUG = kind == "" ? "" : "yes" }
 }
@@ -70,7 +73,7 @@ target "contents" {
   context   = "containers/${contains(split(",", PLATFORM), image) ? "platform/" : ""}${image}"
   platforms = ARCH == "" ? [] : ["linux/${ARCH}"]
   contexts = {
-    base    = "target:base${kind}"
+    base    = "docker-image://${PREFIX}/base:${VERSION}${ARCH == "" ? "" : "-${ARCH}"}${kind}"
     builder = "target:builder${kind}"
     debian  = "docker-image://${PREFIX}/debian:trixie"
   }
