@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +19,7 @@ from pipeline import Pipeline
 from stage_table import table_path
 
 HERE = Path(__file__).parent
+SESSION = uuid.uuid4().hex[:8]  # two may share one engine
 SCRIPT = REPOSITORY / "scripts" / "check_stage"
 
 
@@ -91,7 +93,7 @@ def run_check(engine: Engine, tables: Path, broken: Broken) -> dict[str, Any]:
 
 
 def tag(broken: Broken) -> str:
-    return f"microstage-broken/{broken.target}-{broken.stage}:{broken.fault}"
+    return f"microstage-broken/{SESSION}-{broken.target}-{broken.stage}:{broken.fault}"
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What the checks found: for a person as they end, and as data."""
 
+from contextlib import suppress
 from typing import Any, TextIO
 
 import pytest
@@ -54,4 +55,5 @@ class Report:
         self._write(f"{checked} checks in {seconds:.0f} s: {verdict}")
 
     def _write(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        with suppress(BrokenPipeError):  # as of `check_stage ... | head`: the checks go on
+            print(line, file=self._stream, flush=True)
