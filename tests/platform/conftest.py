@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from stack import Stack, clone_to, free_port
+from images import Builder, docker
+from stack import ROOT, Stack, clone_to, free_port
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         raise
     finally:
         clone.run("docker", "compose", "down", "--volumes", "--remove-orphans", check=False)
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    root, prefix = tmp_path_factory.mktemp("builds"), f"microstage-test-{os.getpid()}"
+    clone_to(root)
+    # Tests' tools are those that are there already.
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    docker("tag", "microstage/debian:trixie", f"{prefix}/debian:trixie")
+    try:
+        yield Builder(root, prefix)
+    finally:
+        images = docker("images", "--format={{.Repository}}:{{.Tag}}").splitlines()
+        docker("rmi", "--force", *[name for name in images if f"{prefix}/" in name])
