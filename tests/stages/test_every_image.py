@@ -18,7 +18,9 @@ every_case = pytest.mark.parametrize("case", cases(), ids="=".join)
 
 # What is used anywhere: the name to import, and that of its package.
 USED_ANYWHERE = {
-    **{"sklearn": "scikit-learn", "xgboost": "xgboost-cpu", "airflow": "apache-airflow"},
+    "sklearn": "scikit-learn",
+    "xgboost": "xgboost-cpu",
+    "airflow": "apache-airflow",
     **{name: name for name in ("numpy", "pandas", "scipy", "lightgbm", "treelite", "mlflow")},
     **{name: name for name in ("matplotlib", "docker", "pip", "setuptools", "ensurepip")},
 }
