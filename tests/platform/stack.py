@@ -5,6 +5,8 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,15 @@ class Stack:
         if check and done.returncode:
             pytest.fail(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
+
+    def airflow(self) -> Any:
+        """The client of the stack's REST API that scripts/run_dates has."""
+        loader = SourceFileLoader("run_dates", str(self.root / "scripts/run_dates"))
+        spec = spec_from_loader(loader.name, loader)
+        assert spec
+        module = module_from_spec(spec)
+        loader.exec_module(module)
+        return module.Airflow()
 
     def manifest(self, directory: str) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((self.data / directory / "manifest.json").read_text())

@@ -1,11 +1,14 @@
 """The whole story on a running stack: real engine, real scheduler, real flights."""
 
 import csv
+import datetime as dt
 import hashlib
 import json
 import os
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -152,3 +155,24 @@ def test_without_an_engine_the_same_chain_runs_as_processes(tmp_path: Path) -> N
     assert "No Docker Engine: DOCKER_HOST is unix:///nowhere/docker.sock" in demo.stderr
     manifest = json.loads((tmp_path / f"data/predictions/{PREDICTED[0]}/manifest.json").read_text())
     assert manifest["image_id"].startswith("venv:")
+
+
+def test_a_prediction_waits_for_its_data_without_holding_a_slot(stack: Stack) -> None:
+    airflow, day = stack.airflow(), dt.date(2013, 1, 24)
+    run = airflow.trigger("predict", day, {})
+
+    def state(task: str) -> str:
+        return str(airflow.call("GET", f"{run}/taskInstances/{task}")["state"])
+
+    wait_until(lambda: state("wait_for_data") == "deferred")
+    airflow.run("generate_data", [day], {})
+    wait_until(lambda: airflow.call("GET", run)["state"] == "success")
+
+    assert stack.manifest(f"predictions/{day}")["sources"]["model"] == "models/2013-01-20"
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
