@@ -70,6 +70,9 @@ def clone_to(folder: Path) -> None:
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    # With the history, so that images get the labels, and so the ids, that they have here.
+    if (ROOT / ".git").is_dir():
+        shutil.copytree(ROOT / ".git", folder / ".git")
 
 
 def free_port() -> int:
