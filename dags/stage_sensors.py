@@ -106,6 +106,25 @@ class LookTrigger(BaseTrigger):
 class _WaitSensor(BaseSensorOperator):
     look: str
 
+    def __init__(
+        self,
+        *,
+        ds: str = DS,
+        poke_interval: float = 5,
+        timeout: float = 24 * 3600,
+        retries: int = 2,
+        retry_delay: timedelta = timedelta(seconds=10),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=poke_interval,
+            timeout=timeout,
+            retries=retries,
+            retry_delay=retry_delay,
+            **kwargs,
+        )
+        self.ds = ds
+
     def wait(self, **arguments: Any) -> Any:
         try:
             result, missing = LOOKS[self.look](**arguments)
@@ -135,25 +154,8 @@ class WaitForData(_WaitSensor):
     template_fields = ("ds", "window")
     look = "data"
 
-    def __init__(
-        self,
-        *,
-        ds: str = DS,
-        window: int | str = 1,
-        poke_interval: float = 5,
-        timeout: float = 24 * 3600,
-        retries: int = 2,
-        retry_delay: timedelta = timedelta(seconds=10),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            poke_interval=poke_interval,
-            timeout=timeout,
-            retries=retries,
-            retry_delay=retry_delay,
-            **kwargs,
-        )
-        self.ds = ds
+    def __init__(self, *, window: int | str = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.window = window
 
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's
@@ -177,25 +179,6 @@ class WaitForModel(_WaitSensor):
 
     template_fields = ("ds",)
     look = "model"
-
-    def __init__(
-        self,
-        *,
-        ds: str = DS,
-        poke_interval: float = 5,
-        timeout: float = 24 * 3600,
-        retries: int = 2,
-        retry_delay: timedelta = timedelta(seconds=10),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            poke_interval=poke_interval,
-            timeout=timeout,
-            retries=retries,
-            retry_delay=retry_delay,
-            **kwargs,
-        )
-        self.ds = ds
 
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's
         path = Variable.get("model_path", default=None)
