@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +38,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
     root, prefix = tmp_path_factory.mktemp("builds"), f"microstage-test-{os.getpid()}"
     clone_to(root)
+    # A test of the revision makes a history of its own.
+    shutil.rmtree(root / ".git", ignore_errors=True)
     # Tests' tools are those that are there already.
     (root / ".venv").symlink_to(ROOT / ".venv")
     docker("tag", "microstage/debian:trixie", f"{prefix}/debian:trixie")
