@@ -17,7 +17,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from requests.exceptions import RequestException
-from stage_contract import DataFolder, Exit, Run
+from stage_contract import DataFolder, Exit, Run, present, variables
 from stage_table import NO_INPUT, TRY_AGAIN, USAGE, Job, Limits, StageError
 
 CONTRACT_LABEL, CONTRACT = "org.microstage.contract", "1"
@@ -87,7 +87,21 @@ def labels(job: Job, run: Run) -> dict[str, str]:
     }
 
 
-def hardening(limits: Limits, *, network: bool) -> dict[str, Any]:
+def network_mode(client: docker.APIClient, network: str) -> str:
+    """Return the engine's name for a row's network. Raises StageError (75) when it is not there."""
+    if network in ("", "bridge"):
+        return network or "none"
+    name = f"{install()}_{network}"
+    if not any(found["Name"] == name for found in client.networks(names=[name])):
+        raise StageError(
+            TRY_AGAIN,
+            f"There is no network {name} on this engine; start the services that it leads to with "
+            "docker compose up --wait.",
+        )
+    return name
+
+
+def hardening(limits: Limits, *, network: str = "none") -> dict[str, Any]:
     """Return the walls, as arguments of docker-py's create_host_config."""
     cpus = min(limits.cpus, os.cpu_count() or 1)  # the engine refuses more than there are
     return {
@@ -100,7 +114,7 @@ def hardening(limits: Limits, *, network: bool) -> dict[str, Any]:
         "mem_limit": limits.memory,
         "memswap_limit": limits.memory,  # equal: no swap on top of it
         "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - in there
-        "network_mode": "bridge" if network else "none",
+        "network_mode": network,
         # The task log has it all; a stage must not fill the engine's disk with it.
         "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "1"}),
     }
@@ -123,17 +137,18 @@ def run_container(
     """
     client = connect()
     limits = job.row.limits
-    mounts = [_bind(f"/in/{name}", data, data.path(job.sources[name])) for name in job.sources]
+    sources = present(data, job).sources
+    mounts = [_bind(f"/in/{name}", data, data.path(sources[name])) for name in sources]
     uid, gid = data.owner
     created = client.create_container(
         image=image_id,
         command=job.command,
         user=f"{uid}:{gid}",
-        environment={"OMP_NUM_THREADS": str(max(1, int(limits.cpus)))},
+        environment=variables(job.row),
         labels=labels(job, run),
         host_config=client.create_host_config(
             mounts=[*mounts, _bind("/out", data, staging, read_only=False)],
-            **hardening(limits, network=job.row.network),
+            **hardening(limits, network=network_mode(client, job.row.network)),
         ),
     )["Id"]
     timed_out = threading.Event()

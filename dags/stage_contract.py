@@ -19,7 +19,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from stage_table import (
     Job,
     Row,
     StageError,
+    StageExitError,
     load_table,
     table_path,
 )
@@ -123,17 +124,39 @@ def digest(path: Path) -> dict[str, Any]:
         return {"sha256": sha256, "size": os.fstat(file.fileno()).st_size}
 
 
+def present(data: DataFolder, job: Job) -> Job:
+    """Return the job without those of its optional sources that are not there."""
+    sources = {
+        mount: source
+        for mount, source in job.sources.items()
+        if not job.is_optional(mount) or data.path(source).is_dir()
+    }
+    return replace(job, sources=sources)
+
+
 def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
     """Return every input file, path below /in -> path on disk. Raises StageError (66)."""
     files: dict[str, Path] = {}
     for mount, source in job.sources.items():
         directory = data.path(source)
         found = list(published_files(directory)) if directory.is_dir() else []
-        if not found:
+        if not found and not job.is_optional(mount):
             missing = "is empty" if directory.is_dir() else "does not exist"
             raise StageError(NO_INPUT, f"{source} {missing}: {_who_writes(source)}")
         files.update({f"{mount}/{file}": directory / file for file in found})
     return files
+
+
+def variables(row: Row) -> dict[str, str]:
+    """Return what a stage is given in its environment. Raises StageError (64)."""
+    if missing := [name for name in row.env if not os.environ.get(name)]:
+        raise StageError(
+            USAGE,
+            f"{table_path().name}, stage {row.stage}: the environment that it is started from "
+            f"lacks {', '.join(missing)}.",
+        )
+    threads = str(max(1, int(row.limits.cpus)))
+    return {"OMP_NUM_THREADS": threads, **{name: os.environ[name] for name in row.env}}
 
 
 def _who_writes(source: str) -> str:
@@ -221,6 +244,7 @@ def run_job(
     Raises StageError; nothing is published then, and what was published before stays.
     """
     try:
+        job = present(data, job)
         inputs = read_inputs(data, job)
         before = _identity(inputs)
         manifest = {
@@ -235,7 +259,10 @@ def run_job(
         }
         target = data.path(job.target)
         if not force:
-            if (summary := _up_to_date(target, manifest, job.row)) is not None:
+            if (
+                not job.row.always
+                and (summary := _up_to_date(target, manifest, job.row)) is not None
+            ):
                 log(
                     f"{job.target} is up to date: same inputs, parameters and image. "
                     "Nothing was run; set the parameter force to run it again."
@@ -254,6 +281,12 @@ def run_job(
                 raise error
             manifest["outputs"] = _check_outputs(staging, job.row, data.owner)
             summary = read_summary(staging)
+            if not force and _up_to_date(target, manifest, job.row) is not None:
+                # Left in its place: others may be reading it.
+                log(f"{job.target} stays as it is: {job.row.stage} wrote the same again.")
+                return summary
+            if model := _model(data, job):
+                manifest["model"] = model
             manifest["started"] = started.isoformat(timespec="seconds")
             manifest["seconds"] = round(time.monotonic() - clock, 3)
             manifest["run"] = {
@@ -296,7 +329,7 @@ def failure(row: Row, ended: Exit) -> StageError | None:
     line = ended.last_line or "it said nothing on stderr"
     meaning = MEANING.get(ended.code, "an error")
     code = ended.code if ended.code in MEANING else 1
-    return StageError(code, f"{row.stage}: {line} (exit code {ended.code}, {meaning})")
+    return StageExitError(code, f"{row.stage}: {line} (exit code {ended.code}, {meaning})")
 
 
 def _up_to_date(target: Path, manifest: dict[str, Any], row: Row) -> dict[str, Any] | None:
@@ -312,6 +345,18 @@ def _up_to_date(target: Path, manifest: dict[str, Any], row: Row) -> dict[str, A
         return read_summary(target)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None  # never published, or not by us, or damaged: then it is to be written anew
+
+
+def _model(data: DataFolder, job: Job) -> dict[str, str]:
+    """Which model a stage read, for its manifest: its directory, and its version if it has one."""
+    if "model" not in job.sources:
+        return {}
+    model = {"path": job.sources["model"]}
+    try:
+        version = json.loads((data.path(model["path"]) / "version.json").read_bytes())
+        return {**model, "name": str(version["name"]), "version": str(version["version"])}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return model  # never registered
 
 
 def _refuse_foreign(target: Path, job: Job) -> None:

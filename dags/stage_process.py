@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from stage_contract import DataFolder, Exit
+from stage_contract import DataFolder, Exit, present, variables
 from stage_table import TRY_AGAIN, USAGE, Job, Row, StageError
 
 STOP_SECONDS = 2
@@ -91,7 +91,7 @@ def run_process(
 ) -> Exit:
     """Run a job's program to its end, pass its log on line by line."""
     with tempfile.TemporaryDirectory(prefix="microstage-") as scratch:
-        for mount, source in job.sources.items():
+        for mount, source in present(data, job).sources.items():
             link = Path(scratch, "in", mount)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(data.path(source))
@@ -106,8 +106,8 @@ def run_process(
                 "TMPDIR": str(home),
                 "MICROSTAGE_IN": f"{scratch}/in",
                 "MICROSTAGE_OUT": str(staging),
-                "OMP_NUM_THREADS": str(max(1, int(job.row.limits.cpus))),
                 "PYTHONDONTWRITEBYTECODE": "1",
+                **variables(job.row),
             },
             cwd=home,
             stdout=subprocess.PIPE,

@@ -39,6 +39,10 @@ class StageError(Exception):
         return self.code in (USAGE, BAD_DATA, NO_INPUT)
 
 
+class StageExitError(StageError):
+    """What the stage itself said when it ended, as against what kept it from being run."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a step may use."""
@@ -61,7 +65,10 @@ class Row:
     files: tuple[str, ...]
     params: dict[str, Param]
     limits: Limits
-    network: bool
+    network: str = ""  # "bridge", or a network of the compose project; without one there is none
+    env: tuple[str, ...] = ()  # variables of the platform's environment that come with it
+    optional: tuple[str, ...] = ()  # names among `reads` that may be absent
+    always: bool = False  # its work is outside the data folder: run it although nothing changed
 
 
 def table_path() -> Path:
@@ -78,13 +85,19 @@ def load_table(path: Path | None = None) -> dict[str, Row]:
         raise StageError(USAGE, f"The table of stages {path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise StageError(USAGE, f"{path.name} is not valid TOML: {error}.") from None
-    rows = table.get("stages")
-    if set(table) != {"stages"} or not isinstance(rows, dict) or not rows:
-        raise StageError(USAGE, f"{path.name} must hold [stages.<name>] tables and nothing else.")
+    rows, networks = table.get("stages"), table.get("networks", {})
+    if not table.keys() <= {"stages", "networks"} or not isinstance(rows, dict) or not rows:
+        raise StageError(
+            USAGE, f"{path.name} must hold [stages.<name>] and [networks.<name>] tables alone."
+        )
+    environments = _environments(path.name, networks)
     for name in rows:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise StageError(USAGE, f"{path.name}: {name!r} is not a name for a stage.")
-    return {name: _row(f"{path.name}, stage {name}", name, row) for name, row in rows.items()}
+    return {
+        name: _row(f"{path.name}, stage {name}", name, row, environments)
+        for name, row in rows.items()
+    }
 
 
 def load_row(stage: str) -> Row:
@@ -98,9 +111,26 @@ def load_row(stage: str) -> Row:
     return table[stage]
 
 
-def _row(where: str, name: str, row: object) -> Row:
+def _environments(file: str, networks: object) -> dict[str, tuple[str, ...]]:
+    """Return the variables that come with each network; "" is none, "bridge" the engine's own."""
+    found: dict[str, tuple[str, ...]] = {"": (), "bridge": ()}
+    if not isinstance(networks, dict):
+        raise StageError(USAGE, f"{file}: networks must be a table.")
+    for name, network in networks.items():
+        variables = _checked(f"{file}, network {name}", network, {"env": list})["env"]
+        for variable in variables:
+            if not isinstance(variable, str) or not re.fullmatch(r"[A-Z][A-Z0-9_]*", variable):
+                raise StageError(
+                    USAGE, f"{file}, network {name}: env must name variables, not {variable!r}."
+                )
+        found[name] = tuple(variables)
+    return found
+
+
+def _row(where: str, name: str, row: object, environments: dict[str, tuple[str, ...]]) -> Row:
     keys = {"image": str, "verb": str, "reads": dict, "writes": dict, "params": dict}
-    row = _checked(where, row, {**keys, "limits": dict}, {"network": bool})
+    more = {"network": (bool, str), "optional": list, "always": bool}
+    row = _checked(where, row, {**keys, "limits": dict}, more)
     writes = _checked(f"{where}, writes", row["writes"], {"to": str, "files": list})
     for key, value in row["reads"].items():
         if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", key):
@@ -111,6 +141,14 @@ def _row(where: str, name: str, row: object) -> Row:
     for key, value in row["params"].items():
         if not isinstance(value, Param):
             raise StageError(USAGE, f"{where}: the parameter {key} must be a text or a number.")
+    for mount in row.get("optional", []):
+        if mount not in row["reads"]:
+            raise StageError(USAGE, f"{where}: optional names {mount!r}, which reads does not.")
+    network = row.get("network", "")
+    if isinstance(network, bool):
+        network = "bridge" if network else ""
+    if network not in environments:
+        raise StageError(USAGE, f"{where}: there is no [networks.{network}] in the table.")
     return Row(
         stage=name,
         image=row["image"],
@@ -120,7 +158,10 @@ def _row(where: str, name: str, row: object) -> Row:
         files=tuple(writes["files"]),
         params=row["params"],
         limits=_limits(f"{where}, limits", row["limits"]),
-        network=row.get("network", False),
+        network=network,
+        env=environments[network],
+        optional=tuple(row.get("optional", [])),
+        always=row.get("always", False),
     )
 
 
@@ -138,10 +179,17 @@ def _checked(
                 USAGE, f"{where} has an unknown key {key!r}; known are {', '.join(known)}."
             )
         kind = known[key]
-        if not isinstance(item, kind) or (isinstance(item, bool) and kind is not bool):
-            name = {str: "a text", dict: "a table", list: "a list", bool: "true or false"}
-            raise StageError(USAGE, f"{where}: {key} must be {name.get(kind, 'a number')}.")
-        if kind is str and not item:
+        either = kind if isinstance(kind, tuple) else (kind,)
+        if not isinstance(item, kind) or (isinstance(item, bool) and bool not in either):
+            name = {
+                (str,): "a text",
+                (dict,): "a table",
+                (list,): "a list",
+                (bool,): "true or false",
+                (bool, str): "true or the name of a network",
+            }
+            raise StageError(USAGE, f"{where}: {key} must be {name.get(either, 'a number')}.")
+        if str in either and item == "":
             raise StageError(USAGE, f"{where}: {key} is empty.")
     return value
 
@@ -179,6 +227,10 @@ class Job:
     params: dict[str, Param]
     sources: dict[str, str]  # mount below /in -> path below the data folder
     target: str
+
+    def is_optional(self, mount: str) -> bool:
+        """Tell whether what is mounted there may be absent."""
+        return mount.split("/", maxsplit=1)[0] in self.row.optional
 
     @property
     def command(self) -> list[str]:

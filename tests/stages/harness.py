@@ -180,7 +180,7 @@ class Engine:
             Mount(f"/in/{name}", str(self._on_host(files)), type="bind", read_only=True)
             for name, files in (inputs or {}).items()
         ]
-        walls = hardening(limits, network=False)
+        walls = hardening(limits)
         if out_size:
             walls["tmpfs"]["/out"] = f"size={out_size},mode=1777"
         else:
