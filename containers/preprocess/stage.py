@@ -29,6 +29,7 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")  # among numbers; amon
 NOT_TEXT = re.compile("[\\0\\udc80-\\udcff]")  # what "surrogateescape" makes of other encodings
 MAX_CLASSES = 100
 MAX_TEXTS = 100_000  # of a column, counted exactly: more would take memory without end
+SAMPLE = 2**20  # fields of numeric columns that their deciles are taken from
 
 
 class StageError(Exception):
@@ -147,20 +148,23 @@ def run_fit(args: argparse.Namespace) -> dict[str, Any]:
     forced = set(next(csv.reader([args.categorical]), []))
     if odd := forced - {*names, "target"}:
         raise StageError(f"--categorical: {min(odd)!r} is no column of data.csv", WRONG_USAGE)
-    counts = count_texts(tables, forced - {"target"})
+    counts, sample = survey(tables, names, forced - {"target"})
     columns = []
     for name in names:
         texts = counts.get(name, Counter())
         if name not in forced and mostly_numbers(texts):
             raise StageError(find_fault(tables, not_a_number([name])))
         columns.append(describe(name, texts, name in forced, args.max_categories))
+    profile = Profile(columns, counts, sample)
     daily = [count_labels(target) for target in targets]
     labels = name_classes(sum(daily, Counter()), targets, "target" in forced)
-    classes = sorted(set(labels.values()))
+    found: Counter[str] = Counter()
+    for text, n in sum(daily, Counter()).items():
+        found[labels[text]] += n
+    classes = sorted(found)
     if all(map(is_number, classes)):
         classes.sort(key=float)
     cells = {text: csv_line([label]) for text, label in labels.items()}
-    rare = 0
     with (OUT / "train_data.csv").open("wb") as file:
         file.write(csv_line([*names, "target"]) + b"\n")
         for table, target, texts in zip(tables, targets, daily, strict=True):
@@ -173,7 +177,7 @@ def run_fit(args: argparse.Namespace) -> dict[str, Any]:
             for x, unknown in encode(table, columns):
                 file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), column, strict=False))
                 rows += len(x)
-                rare += unknown
+                profile.add(x, unknown)
             if rows != texts.total():
                 raise StageError(
                     f"{shown(table)} has {rows} rows, target.csv beside it {texts.total()}:"
@@ -182,9 +186,10 @@ def run_fit(args: argparse.Namespace) -> dict[str, Any]:
     rows_of = zip(days, daily, strict=True)
     fitted = {
         "version": 1,
-        "columns": columns,
+        "columns": profile.described(),
         "classes": classes,
         "days": [{"day": day.name, "rows": texts.total()} for day, texts in rows_of],
+        "class_counts": [found[label] for label in classes],
     }
     write_json(OUT / "preprocess.json", fitted)
     categorical = sum(column["kind"] == "categorical" for column in columns)
@@ -194,7 +199,7 @@ def run_fit(args: argparse.Namespace) -> dict[str, Any]:
         "numeric": len(columns) - categorical,
         "categorical": categorical,
         "classes": len(classes),
-        "rare_values": rare,
+        "rare_values": int(profile.other.sum()),
     }
 
 
@@ -216,7 +221,7 @@ def run_transform(_args: argparse.Namespace) -> dict[str, Any]:
             for x, unknown in encode(table, columns):
                 file.write(b"\n".join([*csv_lines(x), b""]))
                 rows += len(x)
-                unseen += unknown
+                unseen += int(unknown.sum())
     if extra:
         print(f"warning: the model does not know the columns {sorted(extra)}: they are ignored")
     return {
@@ -289,25 +294,111 @@ def find_days() -> list[Path]:
     return days
 
 
-def count_texts(tables: list[Path], text: Collection[str]) -> dict[str, Counter[str]]:
-    """Return how often each value occurs in each column that holds, somewhere, other than numbers.
+def survey(
+    tables: list[Path], names: list[str], text: Collection[str]
+) -> tuple[dict[str, Counter[str]], dict[str, np.ndarray]]:
+    """Return what there is in each column: in all rows if it holds texts, in some of them if not.
 
-    text: columns that are read as text from the start.
+    text: columns that are read as text from the start. Returns how often each value occurs in
+    each column that holds, somewhere, other than numbers; and of each other column the values,
+    float64 (rows of the sample,), of the same rows chosen at random, all if they are few.
     """
     counts: dict[str, Counter[str]] = {name: Counter() for name in text}
+    numeric = [name for name in names if name not in text]
+    sample = np.empty((max(SAMPLE // max(len(numeric), 1), 1000), len(numeric)))
+    random = np.random.default_rng(0)
+    rows = 0
     for table in tables:
         for frame in read_frames(table, text):
-            numeric = [name for name in map(str, frame) if name not in text]
             other = [name for name in numeric if frame[name].dtype.kind not in "iuf"]
             if other:  # what came before was read as numbers: start again
-                return count_texts(tables, [*text, *other])
-            if np.isinf(frame[numeric].to_numpy(float)).any():
+                return survey(tables, names, [*text, *other])
+            x = frame[numeric].to_numpy(float)
+            if np.isinf(x).any():
                 raise StageError(find_fault([table], not_a_number(numeric)))
+            # Algorithm R (Vitter 1985, https://doi.org/10.1145/3147.3165): each row takes a place
+            # as likely as any other; of two that take the same one, NumPy keeps the later.
+            place = np.arange(rows, rows + len(x))
+            late = place >= len(sample)
+            place[late] = random.integers(0, place[late] + 1)
+            chosen = place < len(sample)
+            sample[place[chosen]] = x[chosen]
+            rows += len(x)
             for name, seen in counts.items():
                 seen.update(frame[name].tolist())
                 if len(seen) > 2 * MAX_TEXTS:
                     counts[name] = Counter(dict(seen.most_common(MAX_TEXTS)))
-    return counts
+    return counts, dict(zip(numeric, sample[:rows].T, strict=True))
+
+
+class Profile:
+    """What the rows are like, column by column: data of another day can be compared with it."""
+
+    def __init__(
+        self,
+        columns: list[dict[str, Any]],
+        texts: dict[str, Counter[str]],
+        sample: dict[str, np.ndarray],
+    ) -> None:
+        """Choose the bins: of numbers by what `survey` returned; of categories, one for each."""
+        self._columns = columns
+        self._edges = []
+        for column in columns:
+            if column["kind"] == "categorical":
+                self._edges.append(np.arange(1.0, len(column["categories"])))
+            elif column["name"] in sample:
+                values = sample[column["name"]]
+                self._edges.append(decile_edges(*np.unique(values, return_counts=True)))
+            else:  # numbers that pandas cannot hold, and were read as texts
+                found = texts[column["name"]].items()
+                pairs = sorted((float(text), n) for text, n in found if text not in MISSING)
+                self._edges.append(decile_edges(*np.array(pairs).reshape(-1, 2).T))
+        self._counts = [np.zeros(len(edges) + 1, int) for edges in self._edges]
+        self._missing = np.zeros(len(columns), int)
+        self.other = np.zeros(len(columns), int)
+
+    def add(self, x: np.ndarray, unknown: np.ndarray) -> None:
+        """Count rows as `encode` yields them."""
+        empty = np.isnan(x)
+        self._missing += empty.sum(axis=0) - unknown
+        self.other += unknown
+        for j, edges in enumerate(self._edges):
+            bins = edges.searchsorted(x[~empty[:, j], j], side="right")
+            self._counts[j] += np.bincount(bins, minlength=len(edges) + 1)
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return the columns with their profiles, as preprocess.json has them."""
+        described = []
+        for j, column in enumerate(self._columns):
+            counts, missing = self._counts[j].tolist(), int(self._missing[j])
+            if column["kind"] == "numeric":
+                profile = {"edges": self._edges[j].tolist(), "counts": counts, "missing": missing}
+            else:
+                counts = counts[: len(column["categories"])]  # of none there is a bin all the same
+                profile = {"counts": counts, "other": int(self.other[j]), "missing": missing}
+            described.append({**column, "profile": profile})
+        return described
+
+
+def decile_edges(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return what parts these values into tenths, float64 (edges,): 9 edges, rising, or fewer.
+
+    values: float64 (values,), sorted; counts: how often each occurs; NaN are left out. A bin
+    begins at its edge, which is one of the values. One that makes up more than a tenth has a bin
+    of its own, so that a flag, or a column that is mostly 0, has its bins too. A single value has
+    no edge.
+    """
+    values, counts = values[~np.isnan(values)], counts[~np.isnan(values)]
+    if not len(values):
+        return values
+    total = np.cumsum(counts)
+    deciles, times = np.unique(
+        np.searchsorted(10 * total, total[-1] * np.arange(1, 10)), return_counts=True
+    )
+    after = deciles[(times > 1) | (deciles == 0)] + 1
+    begins = np.union1d(deciles[deciles > 0], after[after < len(values)])
+    edges: np.ndarray = values[begins] + 0.0  # no -0.0
+    return edges
 
 
 def mostly_numbers(texts: Counter[str]) -> bool:
@@ -365,23 +456,24 @@ def plain(text: str) -> str:
     return repr(int(value) if value.is_integer() else value)
 
 
-def encode(path: Path, columns: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield a raw table in blocks: float64 (rows, columns), and how many texts are no category.
+def encode(path: Path, columns: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield a raw table in blocks: float64 (rows, columns), and the texts that are no category.
 
-    A categorical value is its index in the column's categories; NaN = missing or no category.
+    A categorical value is its index in the column's categories; NaN = missing or no category. How
+    many texts of each column are no category is int (columns,).
     """
     names = [column["name"] for column in columns]
     known = {c["name"]: pd.Index(c["categories"]) for c in columns if c["kind"] == "categorical"}
     numeric = [name for name in names if name not in known]
     for frame in read_frames(path, known, names):
         x = np.empty((len(frame), len(names)))
-        unknown = 0
+        unknown = np.zeros(len(names), int)
         for j, name in enumerate(names):
             values = frame[name]
             if name in known:
                 codes = known[name].get_indexer(values)
                 x[:, j] = np.where(codes < 0, np.nan, codes)
-                unknown += int(((codes < 0) & (values != "")).sum())
+                unknown[j] = ((codes < 0) & (values != "")).sum()
             elif values.dtype.kind in "iuf":
                 x[:, j] = values
             elif all(map(is_number, texts := [str(value) for value in values])):
