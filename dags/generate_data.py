@@ -16,17 +16,19 @@ Files that a person put into `raw/<ds>` are never replaced (the run fails and sa
 `force`. To use only such files, leave this DAG switched off.
 """
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
+from stage_alerts import DEFAULT_ARGS
 from stage_operator import StageOperator
+from stage_schedule import DAILY
 
 with DAG(
     dag_id="generate_data",
     description="One day of data: raw/<ds>",
     doc_md=__doc__,
-    schedule=CronTriggerTimetable("@daily", timezone="UTC", run_immediately=False),
+    schedule=DAILY,
     catchup=False,
     max_active_runs=8,
-    default_args={"owner": "microstage"},
+    default_args=DEFAULT_ARGS,
     params={
         "force": Param(False, type="boolean", description="Run it although it is up to date."),
     },

@@ -1,45 +1,51 @@
 """
 ### predict: predictions for one day, every day
 
-Waits for the data and for a model, then runs `transform` and `predict`, each in its own container.
-Publishes `features/<ds>` and `predictions/<ds>`.
+Waits for the data, fetches the model in production, then runs `transform` and `predict`, each in
+its own container. Publishes `production/<ds>` (the model), `features/<ds>` and `predictions/<ds>`.
 
 - **Schedule**: daily at 00:00 UTC. There is no start date and no catch-up: after the DAG is
   switched on, the first automatic run is the next midnight.
 - **`ds`** is the date of the run, and the day whose rows are predicted.
-- **The model** is the directory that the Variable `model_path` names, when it is set. Otherwise
-  it is the newest validated model of a day before `ds`, so no model scores the days it has learned
-  from. Only where no earlier one exists (the very first day) it is the model of `ds` itself.
-- **Waiting**: up to 24 hours each for data and model, without holding a slot.
+- **The model** is the version that is in production in MLflow while the run fetches it. When MLflow
+  does not answer, it is the copy that was fetched last. The Variable `model_path`, when it is set,
+  wins: a directory such as `models/2013-01-06`.
+- **No model in production yet**: the run says so and is skipped. Approve one in train_model.
+- **Waiting**: up to 24 hours for `raw/<ds>`, without holding a slot.
 - **A manual run** predicts the day of its logical date, or today when it has none.
-- **A backfill** predicts every day of its range, each with the model of its time: backfill
-  train_model first.
-- **A re-run** repeats only the steps whose inputs, model, parameters or image changed; the
-  parameter `force` repeats all of them.
+- **A backfill** predicts every day of its range with the model that is in production now, which may
+  have learned from some of them; the reports of the DAG monitor say which.
+- **A re-run** fetches the model again, and repeats only the steps whose inputs, model, parameters
+  or image changed; the parameter `force` repeats all of them.
 """
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
+from stage_alerts import DEFAULT_ARGS
+from stage_decisions import FetchModel
 from stage_operator import StageOperator
-from stage_sensors import WaitForData, WaitForModel
+from stage_schedule import DAILY
+from stage_sensors import WaitForData
+
+MODEL = "{{ ti.xcom_pull('fetch')['path'] }}"
 
 with DAG(
     dag_id="predict",
     description="Predictions: predictions/<ds>",
     doc_md=__doc__,
-    schedule=CronTriggerTimetable("@daily", timezone="UTC", run_immediately=False),
+    schedule=DAILY,
     catchup=False,
     # A run that waits for data must not keep others waiting. Two runs of the same day do no harm:
     # each publishes whole directories.
     max_active_runs=8,
-    default_args={"owner": "microstage"},
+    default_args=DEFAULT_ARGS,
     params={
         "force": Param(False, type="boolean", description="Run it although it is up to date."),
     },
     tags=["microstage", "daily"],
 ):
     wait_for_data = WaitForData(task_id="wait_for_data")
-    wait_for_model = WaitForModel(task_id="wait_for_model")
-    transform = StageOperator(task_id="transform", model=wait_for_model.output)
-    predict = StageOperator(task_id="predict", model=wait_for_model.output)
+    fetch = FetchModel(task_id="fetch", skip_on_exit_code=66)
+    transform = StageOperator(task_id="transform", model=MODEL)
+    predict = StageOperator(task_id="predict", model=MODEL)
 
-    [wait_for_data, wait_for_model] >> transform >> predict
+    wait_for_data >> fetch >> transform >> predict

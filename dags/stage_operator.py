@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+)
 from docker import APIClient
 from stage_container import (
     ENGINE_ERRORS,
@@ -19,7 +23,7 @@ from stage_container import (
     sweep,
 )
 from stage_contract import DataFolder, Exit, Run, run_job
-from stage_table import Param, StageError, load_row, resolve
+from stage_table import Param, StageError, StageExitError, load_row, resolve
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -38,7 +42,8 @@ class StageOperator(DockerOperator):
     what follows goes on. (The state "skipped" would skip what follows, too.)
 
     Exit codes 64, 65 and 66, an absent image and an output that breaks the contract fail the task
-    at once. Anything else (75, a crash, no memory, no time, no engine) is retried.
+    at once. Anything else (75, a crash, no memory, no time, no engine) is retried. With
+    `skip_on_exit_code=66` the task is skipped instead, when it is the stage itself that says 66.
 
     From the stock operator come the connection to the engine and its arguments (docker_url,
     docker_conn_id, tls_*). How the container is run does not: it would pull absent images, leave
@@ -97,6 +102,8 @@ class StageOperator(DockerOperator):
         except ENGINE_ERRORS as error:
             raise AirflowException(str(engine_failure(error))) from None
         except StageError as error:
+            if isinstance(error, StageExitError) and error.code in self.skip_on_exit_code:
+                raise AirflowSkipException(str(error)) from None
             kind = AirflowFailException if error.final else AirflowException
             raise kind(str(error)) from None
 

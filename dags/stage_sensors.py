@@ -1,20 +1,20 @@
-"""Deferrable sensors: wait for complete data, wait for a model. A waiting task holds no slot."""
+"""Deferrable sensors: wait for data, wait for predictions. A waiting task holds no slot."""
 
 from __future__ import annotations
 
 import asyncio
-import re
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, Variable
+from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from stage_contract import DataFolder
 from stage_operator import DS
-from stage_table import MANIFEST, StageError, load_row, window_days
+from stage_table import MANIFEST, StageError, window_days
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,35 +46,19 @@ def look_for_data(days: list[str]) -> Look:
     return days, ""
 
 
-def look_for_model(ds: str) -> Look:
-    """Look for the newest validated model of a day before ds; without one, for that of ds."""
-    models = DataFolder.from_environment().path("models")
-    days = sorted(
-        folder.name
-        for folder in (models.iterdir() if models.is_dir() else ())
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", folder.name)
-        and (folder / "validation" / MANIFEST).is_file()
-    )
-    if earlier := [day for day in days if day < ds]:
-        return f"models/{earlier[-1]}", ""
-    if ds in days:
-        return f"models/{ds}", ""
-    return None, f"there is no validated model of {ds} or of a day before; run train_model"
+def look_for_predictions(ds: str) -> Look:
+    """Look for the predictions of a day; find the directory of the model that made them."""
+    manifest = DataFolder.from_environment().path(f"predictions/{ds}") / MANIFEST
+    try:
+        return json.loads(manifest.read_bytes())["sources"]["model"], ""
+    except FileNotFoundError:
+        return None, f"there are no predictions for {ds}; see why in the run of the DAG predict"
 
 
-def check_model(path: str) -> str:
-    """Return the path of the Variable model_path, if a model is there. Raises StageError."""
-    folder = DataFolder.from_environment().path(path)
-    if missing := [file for file in load_row("train").files if not (folder / file).is_file()]:
-        raise StageError(
-            66,
-            f"The Variable model_path names {path}, which lacks {', '.join(missing)}; "
-            "name a directory like models/2013-01-06, or delete the Variable.",
-        )
-    return path
-
-
-LOOKS: dict[str, Callable[..., Look]] = {"data": look_for_data, "model": look_for_model}
+LOOKS: dict[str, Callable[..., Look]] = {
+    "data": look_for_data,
+    "predictions": look_for_predictions,
+}
 
 
 class LookTrigger(BaseTrigger):
@@ -166,25 +150,24 @@ class WaitForData(_WaitSensor):
         return self.wait(days=days)
 
 
-class WaitForModel(_WaitSensor):
-    """Return the directory of the model to predict with, such as models/2013-01-06.
+class WaitForPredictions(_WaitSensor):
+    """Wait until a day has predictions; return the directory of the model that made them.
 
-    The Variable model_path names it when it is set; a wrong path fails at once. Otherwise it is
-    the newest validated model of a day before ds, so that a re-run or a backfill of an old day
-    takes the model of that time, and no model scores the days it has learned from. Only where
-    no earlier model exists (the very first day) it is, or waits for, the model of ds itself.
-
-    :param ds: the day to predict
+    :param ds: the day
+    :param hours: how long it waits; then the task fails
     """
 
-    template_fields = ("ds",)
-    look = "model"
+    template_fields = ("ds", "hours")
+    look = "predictions"
+
+    def __init__(self, *, hours: float | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hours = hours
 
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's
-        path = Variable.get("model_path", default=None)
-        if not path:
-            return self.wait(ds=self.ds)
-        try:
-            return check_model(path)
-        except StageError as error:
-            raise AirflowFailException(str(error)) from None
+        self.timeout = float(self.hours) * 3600
+        return self.wait(ds=self.ds)
+
+    def found(self, context: Context, event: dict[str, Any]) -> Any:
+        self.timeout = float(self.hours) * 3600
+        return super().found(context, event)

@@ -1,38 +1,49 @@
 """
-### train_model: a validated model, every week
+### train_model: a new model every week, and the question whether it goes into production
 
-Waits for the data, then runs `preprocess`, `split`, `train` and `validate`, each in its own
-container. Publishes `processed/<ds>`, `processed/<ds>/split`, `models/<ds>` and
-`models/<ds>/validation`.
+Waits for the data, then runs `preprocess`, `split`, `train` and `validate`; records the model with
+all that made it in MLflow (`track`), fetches the one in production (`champion`), scores both on the
+same rows, which neither has learned from (`compare`), asks a person (`approve`), and puts it into
+production (`promote`). Every stage runs in its own container. Publishes `processed/<ds>` and
+`models/<ds>`.
 
 - **Schedule**: weekly, Sunday at 00:00 UTC. There is no start date and no catch-up: after the DAG
   is switched on, the first automatic run is the next Sunday.
 - **`ds`** is the date of the run, and the last day of data that the model sees. The parameter
   `window` is the number of days up to and including `ds`; with more than one, the newest days
   validate what the earlier ones trained.
-- **Waiting**: up to 24 hours for `raw/<day>` of every day of the window, without holding a slot.
+- **Waiting for data**: up to 24 hours for `raw/<day>` of every day of the window, without holding
+  a slot.
+- **The approval** waits in the UI (Required Actions) and holds no slot. Rejecting leaves production
+  alone, and so does no answer within `approval_hours`. The Variable `auto_promotion` set to
+  `better` or `not_worse` promotes by the verdict, without asking.
 - **A manual run** trains the model of its logical date, or of today when it has none.
-- **A backfill** trains one model for each Sunday of its range.
+- **A backfill** trains one model for each Sunday of its range, and asks for each.
 - **A re-run** repeats only the steps whose inputs, parameters or image changed; the parameter
-  `force` repeats all of them. A model that is replaced takes its validation with it.
+  `force` repeats all of them. A model that is replaced takes its validation with it. To decide
+  again, clear `champion` and what follows.
 """
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
+from stage_alerts import DEFAULT_ARGS
+from stage_decisions import ApprovePromotion
 from stage_operator import StageOperator
+from stage_schedule import WEEKLY
 from stage_sensors import WaitForData
 
 with DAG(
     dag_id="train_model",
-    description="A validated model: models/<ds>",
+    description="A new model, and whether it goes into production: models/<ds>",
     doc_md=__doc__,
-    schedule=CronTriggerTimetable("@weekly", timezone="UTC", run_immediately=False),
+    schedule=WEEKLY,
     catchup=False,
-    # A run that waits for data must not keep others waiting. Two runs of the same day do no harm:
-    # each publishes whole directories.
+    # A run that waits for data, or for a person, must not keep others waiting. Two runs of the same
+    # day do no harm: each publishes whole directories.
     max_active_runs=8,
-    default_args={"owner": "microstage"},
+    default_args=DEFAULT_ARGS,
     params={
         "window": Param(1, type="integer", minimum=1, description="Days of data, ending at ds."),
+        "approval_hours": Param(144, type="number", minimum=0, description="Wait for an answer."),
         "force": Param(False, type="boolean", description="Run it although it is up to date."),
     },
     tags=["microstage", "weekly"],
@@ -42,5 +53,12 @@ with DAG(
     split = StageOperator(task_id="split")
     train = StageOperator(task_id="train")
     validate = StageOperator(task_id="validate")
+    track = StageOperator(task_id="track")
+    # The first model finds nothing in production (66): it is compared with nothing.
+    champion = StageOperator(task_id="champion", skip_on_exit_code=66)
+    compare = StageOperator(task_id="compare", trigger_rule="none_failed")
+    approve = ApprovePromotion(task_id="approve", hours="{{ params.approval_hours }}")
+    promote = StageOperator(task_id="promote")
 
     wait_for_data >> preprocess >> split >> train >> validate
+    validate >> track >> champion >> compare >> approve >> promote

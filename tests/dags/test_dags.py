@@ -1,15 +1,16 @@
 """The DAGs of this repository: they load, and they are the chains that their docs tell of."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import TimeRestriction
 from dags_harness import read_xcom, states
+from stage_alerts import DEFAULT_ARGS
 from stage_operator import StageOperator
 from stage_table import load_table
 
@@ -22,14 +23,28 @@ CHAINS = {
         "split": {"preprocess"},
         "train": {"split"},
         "validate": {"train"},
+        "track": {"validate"},
+        "champion": {"track"},
+        "compare": {"champion"},
+        "approve": {"compare"},
+        "promote": {"approve"},
     },
     "predict": {
         "wait_for_data": set(),
-        "wait_for_model": set(),
-        "transform": {"wait_for_data", "wait_for_model"},
-        "predict": {"transform", "wait_for_model"},
+        "fetch": {"wait_for_data"},
+        "transform": {"fetch"},
+        "predict": {"transform"},
     },
+    "monitor": {
+        "wait_for_predictions": set(),
+        "monitor": {"wait_for_predictions"},
+        "check_quality": {"monitor"},
+        "retrain": {"monitor", "wait_for_predictions"},
+    },
+    "rollback": {"fetch": set(), "rollback": {"fetch"}},
 }
+SCHEDULED = [dag_id for dag_id in CHAINS if dag_id != "rollback"]
+DECISIONS = {"approve", "check_quality", "retrain"}
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +67,28 @@ def test_a_dag_is_the_chain_that_it_should_be(bag: DagBag, dag_id: str) -> None:
 
 
 @pytest.mark.parametrize("dag_id", CHAINS)
-def test_every_task_is_a_sensor_or_a_row_of_the_table_in_a_container(
+def test_every_task_waits_decides_or_is_a_row_of_the_table_in_a_container(
     bag: DagBag, dag_id: str
 ) -> None:
     table = load_table(DAGS / "stages.toml")
-    stages = [task for task in bag.dags[dag_id].tasks if not task.task_id.startswith("wait_")]
+    others = {task.task_id for task in bag.dags[dag_id].tasks if task.task_id in DECISIONS}
+    waits = {t.task_id for t in bag.dags[dag_id].tasks if t.task_id.startswith("wait_")}
+    stages = [t for t in bag.dags[dag_id].tasks if t.task_id not in others | waits]
 
     assert stages
-    assert all(isinstance(task, StageOperator | DockerOperator) for task in stages)
+    assert all(isinstance(task, StageOperator) for task in stages)
     assert {task.task_id for task in stages} <= set(table)
 
 
 @pytest.mark.parametrize("dag_id", CHAINS)
+def test_every_task_alerts_when_it_has_failed(bag: DagBag, dag_id: str) -> None:
+    alerts = DEFAULT_ARGS["on_failure_callback"]
+
+    assert alerts
+    assert all(task.on_failure_callback == alerts for task in bag.dags[dag_id].tasks)
+
+
+@pytest.mark.parametrize("dag_id", SCHEDULED)
 def test_a_dag_says_when_it_runs_and_what_ds_means(bag: DagBag, dag_id: str) -> None:
     doc = bag.dags[dag_id].doc_md or ""
 
@@ -80,7 +105,7 @@ def next_run(dag: Any, after: Any = None, **restriction: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("dag_id", CHAINS)
+@pytest.mark.parametrize("dag_id", SCHEDULED)
 def test_switching_a_dag_on_starts_nothing_before_its_next_time(bag: DagBag, dag_id: str) -> None:
     assert next_run(bag.dags[dag_id]).run_after > pendulum.now("UTC")
 
@@ -91,6 +116,7 @@ def test_switching_a_dag_on_starts_nothing_before_its_next_time(bag: DagBag, dag
         ("generate_data", set(pendulum.WeekDay)),
         ("train_model", {pendulum.SUNDAY}),
         ("predict", set(pendulum.WeekDay)),
+        ("monitor", set(pendulum.WeekDay)),
     ],
 )
 def test_a_run_is_of_the_day_it_is_started_on(
@@ -105,23 +131,33 @@ def test_a_run_is_of_the_day_it_is_started_on(
     assert weekdays == {run.logical_date.day_of_week for run in runs}
 
 
-def test_the_three_dags_make_predictions_with_the_real_images(
+def test_the_dags_make_predictions_and_a_report_with_the_real_images(
     bag: DagBag, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Without the registry, which the end-to-end tests have: model_path is set instead."""
     monkeypatch.setenv("MICROSTAGE_STAGES", str(DAGS / "stages.toml"))
+    monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", "models/2013-01-06")
     sunday, monday = pendulum.datetime(2013, 1, 6), pendulum.datetime(2013, 1, 7)
-    runs = []
-    for dag_id, day in [
-        ("generate_data", sunday),
-        ("generate_data", monday),
-        ("train_model", sunday),
-        ("predict", monday),
-    ]:
-        run = bag.dags[dag_id].test(logical_date=day)
-        assert {"success"} == {state for state, _ in states(run).values()}
-        runs.append(run)
+    registry = "track|champion|compare|approve|promote"
+    runs = [
+        bag.dags[dag_id].test(logical_date=day, mark_success_pattern=skipped)
+        for dag_id, day, skipped in [
+            ("generate_data", sunday, None),
+            ("generate_data", monday, None),
+            ("train_model", sunday, registry),
+            ("predict", monday, None),
+            ("monitor", monday, None),
+        ]
+    ]
 
+    for run in runs[:-1]:
+        assert {"success"} == {state for state, _ in states(run).values()}
+    assert ("success", 1) == states(runs[4])["check_quality"]
+    assert "skipped" == states(runs[4])["retrain"][0]
     assert 0.5 < read_xcom(runs[2], "validate")["roc_auc"] < 1
-    assert "models/2013-01-06" == read_xcom(runs[3], "wait_for_model")
+    assert {"path": "models/2013-01-06"} == read_xcom(runs[3], "fetch")
     predictions = (data / "predictions/2013-01-07/predictions.csv").read_text().splitlines()
     assert read_xcom(runs[1], "generate")["rows"] == len(predictions) - 1
+    manifest = json.loads((data / "predictions/2013-01-07/manifest.json").read_text())
+    assert {"path": "models/2013-01-06"} == manifest["model"]
+    assert read_xcom(runs[4], "monitor")["rows"] == len(predictions) - 1

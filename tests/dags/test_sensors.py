@@ -1,4 +1,4 @@
-"""The sensors: what counts as complete data, which model is taken, how waiting ends."""
+"""The sensors: what counts as complete data, which predictions, how waiting ends."""
 
 import json
 import os
@@ -10,21 +10,15 @@ from typing import Any
 import pendulum
 import pytest
 import stage_sensors
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowSensorTimeout
 from dags_harness import DAY, read_xcom, states
-from stage_sensors import LookTrigger, WaitForModel, check_model, look_for_data, look_for_model
-from stage_table import StageError
+from stage_sensors import LookTrigger, WaitForPredictions, look_for_data, look_for_predictions
 
 
 def write(folder: Path, *names: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / name).write_text("{}")
-
-
-def model(data: Path, *days: str) -> None:
-    for day in days:
-        write(data / "models" / day / "validation", "manifest.json")
 
 
 def test_a_day_that_a_stage_published_is_complete(data: Path) -> None:
@@ -59,55 +53,16 @@ def test_every_day_of_the_window_is_waited_for(data: Path) -> None:
     assert "raw/2013-01-05" in missing
 
 
-@pytest.mark.parametrize(
-    ("days", "ds", "expected"),
-    [
-        (["2013-01-06", "2013-01-13"], "2013-01-10", "models/2013-01-06"),  # as it was then
-        (["2013-01-06", "2013-01-13"], "2013-01-14", "models/2013-01-13"),
-        (["2013-01-06", "2013-01-13"], "2013-01-13", "models/2013-01-06"),  # not what it learned
-        (["2013-01-06"], "2013-01-06", "models/2013-01-06"),  # the very first day
-        (["2013-01-13"], "2013-01-10", None),
-        ([], "2013-01-10", None),
-    ],
-)
-def test_the_newest_model_of_a_day_before_is_taken(
-    data: Path, days: list[str], ds: str, expected: str | None
-) -> None:
-    model(data, *days)
-    write(data / "models" / "2013-01-08")  # not validated
-    write(data / "models" / "latest" / "validation", "manifest.json")  # not a day
+def test_predictions_tell_which_model_made_them(data: Path) -> None:
+    nothing = look_for_predictions(DAY)
+    write(data / "predictions" / DAY)
+    (data / "predictions" / DAY / "manifest.json").write_text(
+        json.dumps({"sources": {"model": f"production/{DAY}", "features": f"features/{DAY}"}})
+    )
 
-    result, _ = look_for_model(ds)
-
-    assert expected == result
-
-
-def test_the_variable_names_the_model(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(data / "models" / "mine", "model.txt", "model.json", "preprocess.json")
-    model(data, "2013-01-01")
-    monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", "models/mine")
-
-    assert "models/mine" == WaitForModel(task_id="wait", ds=DAY).execute({})
-
-
-@pytest.mark.parametrize(
-    ("path", "sentence"),
-    [
-        ("models/mine", r"lacks model\.json, preprocess\.json"),
-        ("../models", "not a path below the data folder"),
-        ("/data/models", "not a path below the data folder"),
-    ],
-)
-def test_a_wrong_variable_fails_at_once(
-    data: Path, monkeypatch: pytest.MonkeyPatch, path: str, sentence: str
-) -> None:
-    write(data / "models" / "mine", "model.txt")
-    monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", path)
-
-    with pytest.raises(AirflowFailException, match=sentence):
-        WaitForModel(task_id="wait", ds=DAY).execute({})
-    with pytest.raises(StageError):
-        check_model(path)
+    assert (f"production/{DAY}", "") == look_for_predictions(DAY)
+    assert nothing[0] is None
+    assert f"there are no predictions for {DAY}" in nothing[1]
 
 
 def test_a_trigger_survives_being_stored() -> None:
@@ -128,7 +83,7 @@ def test_a_deferred_task_goes_on_when_the_data_is_there(tiny: dict[str, Any], da
     assert ["2013-02-01", "2013-02-02"] == read_xcom(run, "wait")
 
 
-@pytest.mark.parametrize("dag_id", ["data", "model"])
+@pytest.mark.parametrize("dag_id", ["data", "predictions"])
 def test_waiting_in_vain_ends_without_a_retry(
     tiny: dict[str, Any], data: Path, dag_id: str
 ) -> None:
@@ -138,8 +93,8 @@ def test_waiting_in_vain_ends_without_a_retry(
 
 
 def test_waiting_in_vain_says_what_was_missing(data: Path) -> None:
-    sensor = WaitForModel(task_id="wait", ds=DAY, timeout=7200)
-    event: dict[str, Any] = {"result": None, "missing": look_for_model(DAY)[1]}
+    sensor = WaitForPredictions(task_id="wait", ds=DAY, hours="2")
+    event: dict[str, Any] = {"result": None, "missing": look_for_predictions(DAY)[1]}
 
-    with pytest.raises(AirflowSensorTimeout, match=f"2 hours in vain: .*no .* model of {DAY}"):
+    with pytest.raises(AirflowSensorTimeout, match=f"2 hours in vain: .*no predictions for {DAY}"):
         sensor.found({}, event)

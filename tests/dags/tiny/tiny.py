@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 from stage_operator import StageOperator
-from stage_sensors import WaitForData, WaitForModel
+from stage_sensors import WaitForData, WaitForPredictions
 
 DEFAULTS = {"retries": 2, "retry_delay": timedelta(0)}
 PARAMS = {"window": Param(1, type="integer"), "force": Param(False, type="boolean")}
@@ -24,5 +24,5 @@ with DAG(dag_id="once", schedule=None):
 with DAG(dag_id="data", schedule=None):
     WaitForData(task_id="wait", window=2, poke_interval=0.5, timeout=2)
 
-with DAG(dag_id="model", schedule=None):
-    WaitForModel(task_id="wait", poke_interval=0.5, timeout=2)
+with DAG(dag_id="predictions", schedule=None):
+    WaitForPredictions(task_id="wait", poke_interval=0.5, hours=2 / 3600)

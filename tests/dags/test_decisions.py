@@ -1,0 +1,233 @@
+"""What people, or the Variables in their place, decide."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
+from dags_harness import DAY
+from stage_decisions import (
+    ApprovePromotion,
+    CheckQuality,
+    FetchModel,
+    Retrain,
+    automatic,
+    body,
+    newest_report,
+)
+from stage_operator import StageOperator
+
+RunStage = Callable[..., dict[str, Any]]
+VERSION = {"name": "microstage", "version": "3", "run_id": "abc", "experiment_id": "1"}
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def comparison(verdict: str, **more: Any) -> dict[str, Any]:
+    return {
+        "verdict": verdict,
+        "reason": "Because.",
+        "challenger": {"roc_auc": 0.641, "log_loss": 0.5, "low": 0.6, "high": 0.68},
+        "champion": {"name": "microstage", "version": "2", "roc_auc": 0.629, "log_loss": 0.51},
+        "proof": {"challenger_trained_on": ["2013-01-01", "2013-01-02"]},
+    } | more
+
+
+# --- the model to predict with
+
+
+def test_the_variable_names_the_model(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in ("model.txt", "model.json", "preprocess.json"):
+        write(data / "models/mine" / file, {})
+    monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", "models/mine")
+
+    assert {"path": "models/mine"} == FetchModel(task_id="fetch", ds=DAY).execute({})
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("models/mine", r"lacks model\.json, preprocess\.json"),
+        ("models/changed", r"model\.txt is no longer what was published"),
+        ("../models", "not a path below the data folder"),
+        ("/data/models", "not a path below the data folder"),
+    ],
+)
+def test_a_wrong_variable_fails_at_once(
+    data: Path, monkeypatch: pytest.MonkeyPatch, path: str, sentence: str
+) -> None:
+    write(data / "models/mine/model.txt", {})
+    for file in ("model.txt", "model.json", "preprocess.json"):
+        write(data / "models/changed" / file, {})
+    outputs = {"model.txt": {"sha256": "0", "size": 2}}
+    write(data / "models/changed/manifest.json", {"outputs": outputs})
+    monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", path)
+
+    with pytest.raises(AirflowFailException, match=sentence):
+        FetchModel(task_id="fetch", ds=DAY).execute({})
+
+
+def test_without_a_model_in_production_the_task_is_skipped_with_the_stages_sentence(
+    run_stage: RunStage,
+) -> None:
+    operator = FetchModel(task_id="f", stage="stage", ds=DAY, force=False, skip_on_exit_code=66)
+
+    with pytest.raises(AirflowSkipException, match="the reason, on row 7"):
+        run_stage("fail", operator=operator, params={"code": 66})
+
+
+def test_an_absent_image_is_not_taken_for_an_absent_model(run_stage: RunStage) -> None:
+    operator = FetchModel(task_id="f", stage="stage", ds=DAY, force=False, skip_on_exit_code=66)
+
+    with pytest.raises(AirflowFailException, match="not on this machine"):
+        run_stage("ok", operator=operator, image="microstage/absent:0")
+
+
+def test_the_directory_of_the_fetched_model_is_returned(run_stage: RunStage) -> None:
+    operator = FetchModel(task_id="f", stage="stage", ds=DAY, force=False)
+
+    assert f"stage/{DAY}" == run_stage("ok", operator=operator)["path"]
+
+
+# --- what goes into production
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict", "expected"),
+    [
+        ("off", "better", "ask"),
+        ("off", "worse", "ask"),
+        ("better", "better", "promote"),
+        ("better", "first", "promote"),
+        ("better", "no_clear_difference", "leave"),
+        ("better", "worse", "leave"),
+        ("better", "not_comparable", "ask"),
+        ("not_worse", "no_clear_difference", "promote"),
+        ("not_worse", "worse", "leave"),
+    ],
+)
+def test_the_variable_decides_where_the_verdict_is_clear(
+    policy: str, verdict: str, expected: str
+) -> None:
+    try:
+        decided = "promote" if automatic(policy, comparison(verdict)) else "ask"
+    except AirflowSkipException:
+        decided = "leave"
+
+    assert expected == decided
+
+
+def test_a_first_model_that_may_be_worth_nothing_is_a_persons_decision() -> None:
+    guess = comparison("first", challenger={"roc_auc": 0.51, "low": 0.48, "high": 0.54})
+
+    assert automatic("better", guess) is False
+
+
+def test_an_unknown_value_of_the_variable_is_refused() -> None:
+    with pytest.raises(AirflowFailException, match="must be one of off, better, not_worse"):
+        automatic("yes", comparison("better"))
+
+
+def test_a_person_sees_verdict_metrics_and_links(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICROSTAGE_MLFLOW_URL", "http://localhost:5000")
+    monkeypatch.setenv("MICROSTAGE_REPORTS_URL", "http://localhost:8082")
+    for day in ("2013-01-04", "2013-01-05", "2013-01-07"):
+        write(data / "reports" / day / "manifest.json", {})
+    text = list(body(VERSION, comparison("better"), newest_report(DAY)))
+
+    assert "**Verdict: better.** Because." == text[0]
+    assert "| | this model (version 3) | in production (version 2) |" in text
+    assert "| AUC | 0.6410 | 0.6290 |" in text
+    assert "(http://localhost:5000/#/experiments/1/runs/abc)" in text[-2]
+    assert "(http://localhost:8082/2013-01-05/report.html)" in text[-1]
+
+
+def test_the_first_model_is_shown_beside_nothing(data: Path) -> None:
+    text = list(body(VERSION, comparison("first", champion=None), newest_report(DAY)))
+
+    assert "| AUC | 0.6410 | – |" in text
+    assert "How the model" not in text[-1]
+
+
+def test_a_model_that_is_in_production_is_not_asked_about_again(data: Path) -> None:
+    write(data / f"models/{DAY}/version/version.json", VERSION | {"version": "2"})
+    write(data / f"models/{DAY}/comparison/comparison.json", comparison("better"))
+
+    with pytest.raises(AirflowSkipException, match="version 2 is in production already"):
+        ApprovePromotion(task_id="approve", ds=DAY, hours=1).execute({})
+
+
+def test_a_person_is_asked_and_has_so_many_hours(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    where = "airflow.providers.standard.operators.hitl.upsert_hitl_detail"
+    monkeypatch.setattr(where, lambda **detail: asked.update(detail))  # Airflow's database
+    monkeypatch.setattr("stage_decisions.Variable.get", lambda *_, default: default)
+    write(data / f"models/{DAY}/version/version.json", VERSION)
+    write(data / f"models/{DAY}/comparison/comparison.json", comparison("worse"))
+
+    context: Any = {"task_instance": SimpleNamespace(id="1")}
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        ApprovePromotion(task_id="approve", ds=DAY, hours="36").execute(context)
+    assert 36 * 3600 == waiting.value.timeout.total_seconds()
+    assert f"Put microstage version 3, trained for {DAY}, into production?" == asked["subject"]
+    assert "Because." in asked["body"]
+    assert ["Reject"] == asked["defaults"]
+
+
+# --- what bad quality leads to
+
+
+def test_bad_quality_fails_with_its_sentences_and_a_link(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICROSTAGE_REPORTS_URL", "http://localhost:8082")
+    write(data / f"reports/{DAY}/quality.json", {"ok": False, "problems": ["AUC is low."]})
+    write(data / f"reports/{DAY}/manifest.json", {})
+
+    with pytest.raises(AirflowFailException) as failed:
+        CheckQuality(task_id="check_quality", ds=DAY).execute({})
+    assert f"AUC is low. Report: http://localhost:8082/{DAY}/report.html" == str(failed.value)
+
+
+def test_good_quality_passes_and_trains_nothing(data: Path) -> None:
+    write(data / f"reports/{DAY}/quality.json", {"ok": True, "problems": []})
+
+    CheckQuality(task_id="check_quality", ds=DAY).execute({})
+    with pytest.raises(AirflowSkipException, match="no new model is needed"):
+        Retrain(task_id="retrain", ds=DAY, model="production/x").execute({})
+
+
+def test_bad_quality_trains_only_where_the_variable_says_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(data / f"reports/{DAY}/quality.json", {"ok": False, "problems": ["AUC is low."]})
+    write(data / f"production/{DAY}/preprocess.json", {"days": [{}] * 13})
+    started: list[Any] = []
+    where = "airflow.providers.standard.operators.trigger_dagrun.TriggerDagRunOperator.execute"
+    monkeypatch.setattr(where, lambda operator, _: started.append(operator.conf))
+    retrain = Retrain(task_id="retrain", ds=DAY, model=f"production/{DAY}")
+
+    monkeypatch.setenv("AIRFLOW_VAR_RETRAIN_ON_ALERT", "off")
+    with pytest.raises(AirflowSkipException, match="retrain_on_alert is not on"):
+        retrain.execute({})
+    monkeypatch.setenv("AIRFLOW_VAR_RETRAIN_ON_ALERT", "on")
+    retrain.execute({})
+
+    assert [{"window": 13}] == started  # as many days as the model that made the predictions
+
+
+def test_what_is_not_asked_for_is_not_skipped(run_stage: RunStage) -> None:
+    operator = StageOperator(task_id="stage", ds=DAY, force=False)
+
+    with pytest.raises(AirflowFailException, match="input missing"):
+        run_stage("fail", operator=operator, params={"code": 66})
