@@ -111,7 +111,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     monkeypatch.setenv("MICROSTAGE_STAGES", str(path))
 
     def write(**rows: dict[str, Any]) -> None:
-        text = []
+        text = ["[networks.tracking]", 'env = ["SERVICE_URL"]']
         for name, row in rows.items():
             whole = {
                 "image": IMAGE,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from dags_harness import DAY, IMAGE, INSTALL, wait_for
@@ -145,6 +146,29 @@ def test_a_network_is_there_only_when_the_row_asks_for_it(run_stage: RunStage) -
     seen = run_stage("look", network=True, reads={})
 
     assert "eth0" in seen["interfaces"]
+
+
+def test_a_network_of_the_project_leads_to_its_services_alone(
+    run_stage: RunStage, engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICE_URL", "http://service")
+    network = engine.networks.create(f"{INSTALL}_tracking", internal=True)
+    try:
+        seen = run_stage("look", network="tracking", reads={})
+    finally:
+        network.remove()
+
+    assert "eth0" in seen["interfaces"]
+    assert "SERVICE_URL" in seen["environment"].split()
+
+
+def test_a_network_that_is_not_there_is_tried_again(
+    run_stage: RunStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICE_URL", "http://service")
+
+    with pytest.raises(AirflowException, match=f"no network {INSTALL}_tracking .* docker compose"):
+        run_stage("look", network="tracking", reads={})
 
 
 def test_limits_and_labels_are_on_the_container(

@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ ROW = Row(
     files=("model.txt",),
     params={},
     limits=Limits(cpus=1, memory=2**30, pids=64, timeout=60),
-    network=False,
+    optional=("extra",),
 )
 Stage = Callable[[Path], Exit]
 
@@ -60,12 +61,13 @@ def run(data: DataFolder) -> Callable[..., dict[str, Any]]:
         sources: dict[str, str] | None = None,
         params: dict[str, Any] | None = None,
         image_id: str = "sha256:1",
+        row: Row = ROW,
         **options: Any,
     ) -> dict[str, Any]:
         options.setdefault("log", print)
         return run_job(
             data,
-            Job(ROW, params or {}, {"raw": "raw"} if sources is None else sources, target),
+            Job(row, params or {}, {"raw": "raw"} if sources is None else sources, target),
             image_id=image_id,
             run=options.pop("run", Run("dag", "run", "train")),
             engine=engine,
@@ -446,3 +448,63 @@ def test_a_key_is_the_same_for_every_try_and_another_for_every_task() -> None:
     }
 
     assert 4 == len(keys)
+
+
+# --- rows that read what may be absent, and rows that always run
+
+
+def test_an_optional_source_may_be_absent_and_is_an_input_when_it_is_there(
+    data: DataFolder, run: RunJob
+) -> None:
+    sources = {"raw": "raw", "extra/2013-01-01": "extra/one", "extra/2013-01-02": "extra/two"}
+    (data.root / "extra" / "two").mkdir(parents=True)
+    (data.root / "extra" / "two" / "x").write_text("1")
+    run(stage(), sources=sources)
+    manifest = json.loads((data.root / "models/day/manifest.json").read_text())
+
+    assert {"raw": "raw", "extra/2013-01-02": "extra/two"} == manifest["sources"]
+    assert {"raw/data.csv", "extra/2013-01-02/x"} == set(manifest["inputs"])
+
+
+def test_a_row_that_always_runs_leaves_what_is_the_same_in_its_place(
+    data: DataFolder, run: RunJob
+) -> None:
+    always = replace(ROW, always=True)
+    ran: list[Path] = []
+
+    def counted(out: Path) -> Exit:
+        ran.append(out)
+        return stage()(out)
+
+    run(counted, row=always)
+    before = (data.root / "models/day").stat().st_ino
+    run(counted, row=always)
+    same = (data.root / "models/day").stat().st_ino
+    run(stage(model="another"), row=always)
+
+    assert 2 == len(ran)
+    assert before == same
+    assert "another" == (data.root / "models/day/model.txt").read_text()
+
+
+def test_a_manifest_names_the_version_of_the_model(data: DataFolder, run: RunJob) -> None:
+    (data.root / "production").mkdir()
+    (data.root / "production/version.json").write_text('{"name": "microstage", "version": "3"}')
+    run(stage(), sources={"model": "production"})
+
+    manifest = json.loads((data.root / "models/day/manifest.json").read_text())
+    assert {"path": "production", "name": "microstage", "version": "3"} == manifest["model"]
+
+
+def test_a_setting_that_a_network_needs_is_named_when_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SERVICE_URL", "http://service")
+    monkeypatch.delenv("SERVICE_PASSWORD", raising=False)
+
+    both = replace(ROW, env=("SERVICE_URL", "SERVICE_PASSWORD"))
+    assert {"OMP_NUM_THREADS": "1", "SERVICE_URL": "http://service"} == stage_contract.variables(
+        replace(ROW, env=("SERVICE_URL",))
+    )
+    with pytest.raises(StageError, match=r"stage train: .* lacks SERVICE_PASSWORD\."):
+        stage_contract.variables(both)

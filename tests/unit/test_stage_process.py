@@ -12,7 +12,7 @@ from stage_contract import DataFolder, Exit
 from stage_process import environment, find_program, program_id, run_process
 from stage_table import Job, Limits, Row, StageError
 
-ROW = Row("train", "microstage/train:1.0.0", "fit", {}, "out", (), {}, Limits(1, 1, 1, 60), False)
+ROW = Row("train", "microstage/train:1.0.0", "fit", {}, "out", (), {}, Limits(1, 1, 1, 60), "")
 RunProgram = Callable[..., Exit]
 
 

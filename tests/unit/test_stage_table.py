@@ -143,3 +143,55 @@ def test_an_unknown_placeholder_is_refused(table: Path) -> None:
 def test_an_unknown_stage_is_refused_with_the_known_ones(table: Path) -> None:
     with pytest.raises(StageError, match="no stage 'trian'; it has train"):
         load_row("trian")
+
+
+NETWORK = """
+[networks.tracking]
+env = ["MLFLOW_TRACKING_URI"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "network", "env"),
+    [
+        ("", "", ()),
+        ("network = true", "bridge", ()),
+        ("network = false", "", ()),
+        ('network = "tracking"', "tracking", ("MLFLOW_TRACKING_URI",)),
+    ],
+)
+def test_a_network_is_none_the_engines_or_one_of_the_table(
+    table: Path, line: str, network: str, env: tuple[str, ...]
+) -> None:
+    table.write_text(f"{NETWORK}{ROW}{line}\n")
+    row = load_row("train")
+
+    assert (network, env) == (row.network, row.env)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f'{ROW}network = "trakcing"', r"there is no \[networks\.trakcing\]"),
+        (f"{ROW}network = 1", "network must be true or the name of a network"),
+        (f'{ROW}network = ""', "network is empty"),
+        (f'{ROW}optional = ["row"]', "optional names 'row', which reads does not"),
+        (f'{ROW}optional = "raw"', "optional must be a list"),
+        (f'{ROW}always = "yes"', "always must be true or false"),
+        (f'[networks.tracking]\nenv = ["x-y"]\n{ROW}', "must name variables, not 'x-y'"),
+        (f"[networks.tracking]\n{ROW}", "network tracking lacks env"),
+        (f"networks = 1\n{ROW}", "networks must be a table"),
+    ],
+)
+def test_a_wrong_network_or_option_is_named(table: Path, text: str, sentence: str) -> None:
+    table.write_text(text)
+
+    with pytest.raises(StageError, match=sentence):
+        load_table()
+
+
+def test_only_the_sources_that_say_so_may_be_absent(table: Path) -> None:
+    table.write_text(f'{ROW}optional = ["raw"]\n')
+    job = resolve(load_row("train"), "2013-01-01", window=2, model="models/2012-12-30")
+
+    assert ["raw/2012-12-31", "raw/2013-01-01"] == [m for m in job.sources if job.is_optional(m)]
