@@ -65,14 +65,42 @@ def test_two_installations_share_no_secret(checkout: Path) -> None:
     second = make_env(checkout)
 
     secrets = [name for name in first if re.search("PASSWORD|KEY|SECRET", name)]
-    assert len(secrets) == 5
+    assert len(secrets) == 8
     assert [name for name in secrets if first[name] == second[name]] == []
 
 
-def test_an_env_that_exists_is_never_touched(checkout: Path) -> None:
-    first = make_env(checkout)
+def test_an_env_that_lacks_nothing_stays_as_it_is(checkout: Path) -> None:
+    make_env(checkout)
+    env = checkout / ".env"
+    env.write_text(
+        env.read_text().replace("AIRFLOW_PORT=8080", "AIRFLOW_PORT=80  # mine") + "MINE=1"
+    )
+    before = env.read_bytes()
+    make_env(checkout)
 
-    assert first == make_env(checkout)
+    assert before == env.read_bytes()
+
+
+def test_an_env_of_an_older_version_gets_what_it_lacks_and_keeps_what_it_has(
+    checkout: Path,
+) -> None:
+    full = make_env(checkout)
+    env = checkout / ".env"
+    lines = [line for line in env.read_text().splitlines() if not line.startswith("MLFLOW_")]
+    older = "\n".join(lines)  # without an end to its last line, as an editor may leave it
+    env.write_text(older)
+    done = subprocess.run(
+        [checkout / "scripts/make_env"], check=True, capture_output=True, text=True
+    )
+    newer = make_env(checkout)
+
+    assert set(full) == set(newer)
+    assert env.read_text().startswith(older + "\n")
+    added = re.findall(r"MLFLOW_\w+", done.stdout)
+    assert [name for name in full if name.startswith("MLFLOW_")] == added
+    assert [name for name in added if not newer[name]] == []
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    assert "# MLflow, on this machine only" in env.read_text().removeprefix(older)
 
 
 def test_the_compose_file_uses_every_setting_and_no_other(checkout: Path) -> None:
@@ -100,7 +128,7 @@ def test_the_list_of_images_is_the_folders() -> None:
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     folders = {path.parent.name for path in ROOT.glob("containers/*/Dockerfile")}
-    assert set(listed[1::2]) - folders == {"airflow", "postgres"}
+    assert set(listed[1::2]) - folders == {"airflow", "mail", "mlflow", "postgres"}
     assert folders <= set(listed[1::2])
 
 
