@@ -1,0 +1,10 @@
+"""The test stage with this project's own alerts."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+from stage_alerts import DEFAULT_ARGS
+from stage_operator import StageOperator
+
+with DAG(dag_id="alerting", schedule=None, default_args=DEFAULT_ARGS):
+    StageOperator(task_id="stage", retry_delay=timedelta(0))
