@@ -17,11 +17,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     clone = Stack(root, "")
     clone.run("scripts/make_env")
     env = root / ".env"
-    settings = {
-        "COMPOSE_PROJECT_NAME": f"microstage-test-{os.getpid()}",
-        "AIRFLOW_PORT": free_port(),
-    }
     text = env.read_text()
+    ports = {name: free_port() for name in re.findall(r"(?m)^(\w+_PORT)=", text)}
+    settings = {"COMPOSE_PROJECT_NAME": f"microstage-test-{os.getpid()}", **ports}
     for name, value in settings.items():
         text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
     env.write_text(text)
