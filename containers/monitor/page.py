@@ -1,0 +1,133 @@
+"""Write the report: one HTML file that needs nothing else."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plots
+from drift import Feature
+from jinja2 import Environment, StrictUndefined
+
+TABLE = 40  # features in the table; quality.json has all
+MATRIX = 12  # classes, at most, of a confusion matrix that fits the page
+
+
+def render(
+    quality: dict[str, Any],
+    *,
+    model: dict[str, Any],
+    features: Sequence[Feature],
+    metrics: dict[str, Any] | None,
+    scores: tuple[Sequence[float], np.ndarray | None, np.ndarray, str],
+    limits: dict[str, Any],
+) -> str:
+    """Return report.html.
+
+    quality: quality.json; metrics: of quality.measure, None without labels; scores: edges between
+    bins of probabilities, reference counts (classes, bins), the day's, where the reference is from.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=printable,
+    )  # fmt: skip
+    environment.filters.update(
+        number=lambda value, digits=3: "–" if value is None else f"{value:.{digits}f}",
+        percent=lambda value: "–" if value is None else f"{value:.1%}",
+        thousands=lambda value: f"{value:,}",
+        long_day=long_day,
+    )
+    classes = model["classes"]
+    shown = sorted(features, key=lambda f: (f.by_day, -f.psi, f.name))
+    edges, reference, histograms, source = scores
+    k = 1 if len(classes) == 2 else int(histograms[:, len(edges) // 2 + 1 :].sum(axis=1).argmax())
+    template = environment.from_string(
+        Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    )
+    return (
+        template.render(
+            q=quality,
+            model=model,
+            limits=limits,
+            classes=classes,
+            metrics=metrics,
+            features=shown[:TABLE],
+            hidden=len(shown[TABLE:]),
+            matrix=metrics and len(classes) <= MATRIX,
+            guess=guess(quality["class_shares"]),
+            captions={
+                "history": best_and_worst(quality["history"]),
+                "reliability": too_much(quality),
+            },
+            source=source,
+            bars=plots.bars,
+            drawn={
+                "history": plots.over_time(quality["history"], classes, limits["min_auc"])
+                if len(quality["history"]) > 1
+                else "",
+                "reliability": metrics and plots.reliability(metrics["calibration"], classes),
+                "probabilities": plots.probabilities(
+                    edges,
+                    None if reference is None else reference[k],
+                    histograms[k],
+                    f"Probabilities of {plots.brief(classes[k], 20)}",
+                    source,
+                ),
+                "moved": plots.moved(shown[:4]) if shown else "",
+            },
+        )
+        + "\n"
+    )
+
+
+def guess(shares: dict[str, dict[str, float | None]]) -> float | None:
+    """Return the log loss of who always says the shares that the classes had in training."""
+    loss = 0.0
+    for share in shares.values():
+        if share["training"] is None or share["observed"] is None:
+            return None
+        if share["observed"]:
+            loss -= share["observed"] * float(np.log(max(share["training"], np.finfo(float).eps)))
+    return loss
+
+
+def best_and_worst(history: Sequence[dict[str, Any]]) -> str:
+    """Return a sentence on the days with the lowest and the highest AUC, "" if there are no two."""
+    days = sorted((d["roc_auc"], d["date"]) for d in history if d["roc_auc"] is not None)
+    if len(days) < 2:
+        return ""
+    (low, worst), (high, best) = days[0], days[-1]
+    return (
+        f"The AUC was lowest on {short_day(worst)} ({low:.2f}) and highest on {short_day(best)}"
+        f" ({high:.2f})."
+    )
+
+
+def too_much(quality: dict[str, Any]) -> str:
+    """Return a sentence on the mean probability of the second of two classes, else ""."""
+    shares = list(quality["class_shares"].values())
+    if not quality["labels"] or len(shares) != 2:
+        return ""
+    said, true = shares[1]["probability"], shares[1]["observed"]
+    # Twice the standard error of a share.
+    near = abs(said - true) <= 2 * max(said * (1 - said) / quality["rows"], 0) ** 0.5
+    verdict = "as near as chance allows" if near else "too much" if said > true else "too little"
+    return f"On average the model said {said:.1%}, and {true:.1%} came true: {verdict}."
+
+
+def short_day(text: str) -> str:
+    """Return 2013-01-06 as 6 January."""
+    day = date.fromisoformat(text)
+    return f"{day.day} {day:%B}"
+
+
+def printable(value: object) -> object:
+    """Return a text of the user without what no page can show, such as control characters."""
+    return plots.brief(value, 5000) if type(value) is str else value
+
+
+def long_day(text: str) -> str:
+    """Return 2013-01-06 as Sunday, 6 January 2013."""
+    day = date.fromisoformat(text)
+    return f"{day:%A}, {day.day} {day:%B %Y}"
