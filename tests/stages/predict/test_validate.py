@@ -9,42 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import Result, RunStage
+from scored import Scores, constant_scores, random_scores
 from sklearn import metrics
-from treelite.model_builder import Metadata, ModelBuilder, PostProcessorFunc, TreeAnnotation
-
-Scores = Sequence[Sequence[float]]
-
-
-def constant_scores(scores: Scores) -> bytes:
-    """Return a model whose feature is the row's number, and whose scores are those of the row."""
-    classes = len(scores[0])
-    builder: Any = ModelBuilder(
-        threshold_type="float64",
-        leaf_output_type="float64",
-        metadata=Metadata(1, "kMultiClf", True, 1, [classes], (1, classes)),
-        tree_annotation=TreeAnnotation(1, [0], [-1]),
-        postprocessor=PostProcessorFunc("identity_multiclass"),
-        base_scores=[0.0] * classes,
-    )
-    builder.start_tree()
-    for row in range(len(scores)):
-        if row < len(scores) - 1:
-            builder.start_node(2 * row)
-            builder.numerical_test(
-                feature_id=0,
-                threshold=row + 0.5,
-                default_left=False,
-                opname="<",
-                left_child_key=2 * row + 1,
-                right_child_key=2 * row + 2,
-            )
-            builder.end_node()
-        builder.start_node(2 * row + 1 if row < len(scores) - 1 else 2 * row)
-        builder.leaf(list(scores[row]))
-        builder.end_node()
-    builder.end_tree()
-    checkpoint: bytes = builder.commit().serialize_bytes()
-    return checkpoint
 
 
 def validate(
@@ -68,13 +34,6 @@ def metrics_of(result: Result) -> dict[str, Any]:
 def curve(result: Result, name: str) -> list[dict[str, str]]:
     with (result.out / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def random_scores(rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return float64 (rows, classes) and true codes (rows,) that go with them."""
-    random = np.random.default_rng(0)
-    scores = random.dirichlet(np.ones(classes), rows)
-    return scores, np.array([random.choice(classes, p=row) for row in scores])
 
 
 def test_two_classes_by_hand(run_stage: RunStage) -> None:
@@ -187,3 +146,13 @@ def test_one_class_alone_says_which(run_stage: RunStage) -> None:
 
     assert 65 == result.code
     assert "split/val.csv has rows of one class only, 'yes'" in result.last_error
+
+
+def test_scores_are_spread_over_tenths(run_stage: RunStage) -> None:
+    scores = [(1.0, 0.0), (0.9, 0.1), (0.75, 0.25), (0.7, 0.3), (0.0, 1.0)]
+    result = validate(run_stage, scores, ["no", "no", "yes", "no", "yes"], ["no", "yes"])
+
+    assert {
+        "edges": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        "counts": {"no": [1, 0, 0, 0, 0, 0, 0, 2, 0, 2], "yes": [1, 1, 1, 1, 0, 0, 0, 0, 0, 1]},
+    } == metrics_of(result)["scores"]
