@@ -37,8 +37,10 @@ def find_program(row: Row, images: Path) -> Path:
 
 def program_id(program: Path) -> str:
     """Return what stands for the image's id: the digest of the code and of the locked packages."""
-    code = program.read_bytes() + program.with_name("requirements.txt").read_bytes()
-    return f"venv:{hashlib.sha256(code).hexdigest()}"
+    folder = program.parent
+    files = [*sorted(folder.glob("*.py")), *sorted(folder.glob("*.j2")), folder / "requirements.txt"]
+    digests = [hashlib.sha256(path.read_bytes()).digest() for path in files]
+    return f"venv:{hashlib.sha256(b''.join(digests)).hexdigest()}"
 
 
 def environment(name: str, requirements: Path, cache: Path) -> Path:

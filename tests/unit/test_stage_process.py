@@ -142,7 +142,11 @@ def test_a_changed_program_or_lock_counts_as_another_image(tmp_path: Path) -> No
         (tmp_path / "requirements.txt").write_text(lock)
         ids.add(program_id(tmp_path / "stage.py"))
 
-    assert 3 == len(ids)
+    for beside in ("drift.py", "report.html.j2"):
+        (tmp_path / beside).write_text("a")
+        ids.add(program_id(tmp_path / "stage.py"))
+
+    assert 5 == len(ids)
 
 
 def test_an_image_without_a_folder_is_one_sentence(tmp_path: Path) -> None:
