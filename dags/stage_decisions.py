@@ -126,7 +126,7 @@ def automatic(policy: str, comparison: dict[str, Any]) -> bool:
             f"The Variable auto_promotion is {policy!r}; it must be one of {known}."
         )
     verdict = comparison["verdict"]
-    worthless = verdict == "first" and not comparison["challenger"].get("low", 0) > 0.5
+    worthless = verdict == "first" and not comparison["challenger"].get("roc_auc_low", 0) > 0.5
     if verdict == "not_comparable" or worthless:
         return False
     if verdict in AUTOMATIC[policy]:

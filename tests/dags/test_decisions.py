@@ -33,7 +33,7 @@ def comparison(verdict: str, **more: Any) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "reason": "Because.",
-        "challenger": {"roc_auc": 0.641, "log_loss": 0.5, "low": 0.6, "high": 0.68},
+        "challenger": {"roc_auc": 0.641, "log_loss": 0.5, "roc_auc_low": 0.6},
         "champion": {"name": "microstage", "version": "2", "roc_auc": 0.629, "log_loss": 0.51},
         "proof": {"challenger_trained_on": ["2013-01-01", "2013-01-02"]},
     } | more
@@ -124,7 +124,7 @@ def test_the_variable_decides_where_the_verdict_is_clear(
 
 
 def test_a_first_model_that_may_be_worth_nothing_is_a_persons_decision() -> None:
-    guess = comparison("first", challenger={"roc_auc": 0.51, "low": 0.48, "high": 0.54})
+    guess = comparison("first", challenger={"roc_auc": 0.51, "roc_auc_low": 0.48})
 
     assert automatic("better", guess) is False
 
