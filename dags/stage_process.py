@@ -38,7 +38,11 @@ def find_program(row: Row, images: Path) -> Path:
 def program_id(program: Path) -> str:
     """Return what stands for the image's id: the digest of the code and of the locked packages."""
     folder = program.parent
-    files = [*sorted(folder.glob("*.py")), *sorted(folder.glob("*.j2")), folder / "requirements.txt"]
+    files = [
+        *sorted(folder.glob("*.py")),
+        *sorted(folder.glob("*.j2")),
+        folder / "requirements.txt",
+    ]
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in files]
     return f"venv:{hashlib.sha256(b''.join(digests)).hexdigest()}"
 
