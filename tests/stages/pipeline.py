@@ -65,11 +65,16 @@ def job_of(row: Row, day: str = DAYS[-1]) -> Job:
     return resolve(row, day, window=len(DAYS), model=MODEL)
 
 
+def needed(job: Job) -> dict[str, str]:
+    """The job's sources without those that may be absent: here they are."""
+    return {mount: path for mount, path in job.sources.items() if not job.is_optional(mount)}
+
+
 def reads(stage: str) -> dict[str, tuple[str, ...]]:
     """What a stage finds under /in: `raw`, and the files that the writer's row declares for it."""
     table = load_table()
     found = {}
-    for mount, source in job_of(table[stage]).sources.items():
+    for mount, source in needed(job_of(table[stage])).items():
         writer = writer_of(table, source)[0]
         found[mount.partition("/")[0]] = table[writer].files if writer else ()
     return found
@@ -104,7 +109,7 @@ class Pipeline:
 
     def inputs(self, stage: str) -> dict[str, Path]:
         """What the row reads: the paths under /in, and the directories for them, filled."""
-        sources = job_of(self._table[stage]).sources
+        sources = needed(job_of(self._table[stage]))
         with locked(self._data.root):
             return {mount: self._provide(source) for mount, source in sources.items()}
 
@@ -119,7 +124,7 @@ class Pipeline:
         return [
             name
             for name, row in self._table.items()
-            if target in job_of(row).sources.values() and not row.network
+            if target in needed(job_of(row)).values() and not row.network
         ]
 
     def copy(self, root: Path, swapped: Case) -> "Pipeline":
@@ -133,7 +138,7 @@ class Pipeline:
             raise StageError(NO_INPUT, f"No row of the table writes {source}.")
         row = self._table[stage]
         job = job_of(row, day)
-        for before in job.sources.values():
+        for before in needed(job).values():
             self._provide(before)
         if job.sources:
             self._run(self._data, job)

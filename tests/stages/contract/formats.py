@@ -218,9 +218,36 @@ def predict(inputs: Inputs, out: Path) -> Problems:
         return  # one row says enough
 
 
+def compare(_inputs: Inputs, out: Path) -> Problems:
+    """Without a champion, as the checks run it."""
+    comparison, summary = (read_json(out / name) for name in ("comparison.json", "summary.json"))
+    yield from differs("comparison.json, version", 1, comparison.get("version"))
+    yield from differs("comparison.json, verdict", "first", comparison.get("verdict"))
+    for name in ("champion", "difference"):
+        yield from differs(f"comparison.json, {name}", None, comparison.get(name, "nothing"))
+    if not str(comparison.get("reason") or "").endswith("."):
+        yield "comparison.json, reason: expected a sentence"
+    rows, days = comparison.get("rows"), comparison.get("days")
+    if not isinstance(rows, int) or rows < 2 or not days or not isinstance(days, list):
+        yield f"comparison.json: expected rows and days, found {rows} and {days}"
+    challenger, proof = comparison.get("challenger") or {}, comparison.get("proof") or {}
+    for name in ("roc_auc", "accuracy", "average_precision"):
+        value = challenger.get(name)
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            yield f"comparison.json, challenger, {name}: expected 0 to 1, found {value}"
+    if odd := {"challenger_trained_on", "champion_trained_on", "left_out"}.difference(proof):
+        yield f"comparison.json, proof: {min(odd)} is missing"
+    same = {"verdict", "reason", "rows"}
+    yield from differs(
+        "summary.json, as comparison.json",
+        {name: comparison.get(name) for name in same},
+        {name: summary.get(name) for name in same},
+    )
+
+
 FORMATS: dict[str, Callable[[Inputs, Path], Problems]] = {
     function.__name__: function
-    for function in (generate, preprocess, split, train, validate, transform, predict)
+    for function in (generate, preprocess, split, train, validate, compare, transform, predict)
 }
 
 # Stages that write a row for each row: what they read, what they write.
@@ -228,6 +255,10 @@ ROW_BY_ROW = {
     "transform": ("raw/data.csv", "data.csv"),
     "predict": ("features/data.csv", "predictions.csv"),
 }
+
+
+# Tables that a stage must know by their digests: whatever is changed in them, it is another table.
+SEALED = {"compare": ("split/train.csv", "split/val.csv")}
 
 
 def joined(tables: Iterator[Table]) -> Table:
