@@ -17,7 +17,7 @@ Files that a person put into `raw/<ds>` are never replaced (the run fails and sa
 """
 
 from airflow.sdk import DAG, Param
-from stage_alerts import DEFAULT_ARGS
+from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_operator import StageOperator
 from stage_schedule import DAILY
 
@@ -29,6 +29,7 @@ with DAG(
     catchup=False,
     max_active_runs=8,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=on_run_failure,
     params={
         "force": Param(False, type="boolean", description="Run it although it is up to date."),
     },

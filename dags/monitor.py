@@ -18,7 +18,7 @@ Waits for the predictions of the day, then runs `monitor` in its own container. 
 """
 
 from airflow.sdk import DAG, Param
-from stage_alerts import DEFAULT_ARGS
+from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_decisions import CheckQuality, Retrain
 from stage_operator import StageOperator
 from stage_schedule import DAILY
@@ -32,6 +32,7 @@ with DAG(
     catchup=False,
     max_active_runs=8,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=on_run_failure,
     params={
         "deadline_hours": Param(12, type="number", minimum=0, description="Wait for predictions."),
         "force": Param(False, type="boolean", description="Run it although it is up to date."),

@@ -20,7 +20,7 @@ its own container. Publishes `production/<ds>` (the model), `features/<ds>` and 
 """
 
 from airflow.sdk import DAG, Param
-from stage_alerts import DEFAULT_ARGS
+from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_decisions import FetchModel
 from stage_operator import StageOperator
 from stage_schedule import DAILY
@@ -38,6 +38,7 @@ with DAG(
     # each publishes whole directories.
     max_active_runs=8,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=on_run_failure,
     params={
         "force": Param(False, type="boolean", description="Run it although it is up to date."),
     },

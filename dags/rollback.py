@@ -10,7 +10,7 @@ there before change places. The next run of predict uses it; predictions that ar
 """
 
 from airflow.sdk import DAG
-from stage_alerts import DEFAULT_ARGS
+from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_operator import StageOperator
 
 with DAG(
@@ -21,6 +21,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=on_run_failure,
     tags=["microstage", "by hand"],
 ):
     fetch = StageOperator(task_id="fetch")

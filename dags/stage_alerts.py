@@ -1,8 +1,9 @@
 """Tell people when a task has failed: an email, and a message to any service that Apprise knows.
 
-Every DAG file hands DEFAULT_ARGS to its DAG. Where an alert goes to is in the environment of all
-Airflow services, and not in a connection: when a task's process was killed, the DAG processor
-sends its alert. A setting that is empty or "none" is off.
+Every DAG file hands two things to its DAG: DEFAULT_ARGS, with which a task's own process tells
+of its failure, and on_run_failure, with which the DAG processor tells of processes that were killed
+before they could. Where alerts go to is therefore in the environment of all Airflow services. A
+setting that is empty or "none" is off.
 
 ALERT_SMTP   smtp://HOST:PORT, or smtps:// for TLS from the first byte; USER:PASSWORD@ before HOST
 ALERT_EMAIL  to whom, by comma
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 # https://airflow.apache.org/docs/apache-airflow/stable/configurations-ref.html#task-success-overtime
 SECONDS = 8.0
 MAX_REASON = 4000
-UNKNOWN = "The task's process ended without a word: it was killed, or its machine went down."
+UNKNOWN = "It ended without a word: its process was killed, or somebody marked it as failed."
+TOLD = "alert"  # the XCom of a task that has told of its failure itself
 
 
 @dataclass(frozen=True)
@@ -129,17 +131,49 @@ CHANNELS: dict[str, tuple[Callable[[Alert], None], tuple[str, ...]]] = {
 
 
 def on_failure(context: Context) -> None:
-    """Airflow's callback: send the alert every way that is set up; whatever happens, return."""
+    """Airflow's callback for a task: tell that it failed; whatever happens, return.
+
+    The DAG processor calls it too, for some of the killed, some of them twice, and knows no reason
+    then: these are left to on_run_failure.
+    """
+    if "exception" not in context:
+        return
     try:
         alert = describe(context)
-        for name, (send, settings) in CHANNELS.items():
-            if all(map(setting, settings)):
-                if reason := attempt(send, alert):
-                    log.warning("The alert could not be sent by %s: %s", name, reason)
-                else:
-                    log.info("The alert was sent by %s.", name)
+        context["ti"].xcom_push(TOLD, alert.subject)
+        tell(alert)
     except Exception:
         log.exception("The alert could not be written.")
+
+
+def on_run_failure(context: Context) -> None:
+    """Airflow's callback for a DAG: tell of the failed tasks that nobody has told of.
+
+    When a task's process is killed, by want of memory for one, nothing else may tell:
+    https://github.com/apache/airflow/issues/60858
+    """
+    try:
+        ti: Any = context["ti"]
+        try:
+            states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
+        except NameError:
+            return  # `airflow dags test` has no supervisor to ask, and no process of a task's own
+        for task_id, state in states.items():
+            if state == "failed" and not ti.xcom_pull(task_ids=task_id, key=TOLD):
+                task = ti.model_copy(update={"task_id": task_id, "try_number": 0})
+                tell(describe({**context, "ti": task}))
+    except Exception:
+        log.exception("The alert could not be written.")
+
+
+def tell(alert: Alert) -> None:
+    """Send an alert every way that is set up."""
+    for name, (send, settings) in CHANNELS.items():
+        if all(map(setting, settings)):
+            if reason := attempt(send, alert):
+                log.warning("The alert could not be sent by %s: %s", name, reason)
+            else:
+                log.info("The alert was sent by %s.", name)
 
 
 def attempt(send: Callable[[Alert], None], alert: Alert) -> str:

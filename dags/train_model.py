@@ -25,7 +25,7 @@ production (`promote`). Every stage runs in its own container. Publishes `proces
 """
 
 from airflow.sdk import DAG, Param
-from stage_alerts import DEFAULT_ARGS
+from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_decisions import ApprovePromotion
 from stage_operator import StageOperator
 from stage_schedule import WEEKLY
@@ -41,6 +41,7 @@ with DAG(
     # day do no harm: each publishes whole directories.
     max_active_runs=8,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=on_run_failure,
     params={
         "window": Param(1, type="integer", minimum=1, description="Days of data, ending at ds."),
         "approval_hours": Param(144, type="number", minimum=0, description="Wait for an answer."),

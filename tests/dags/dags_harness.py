@@ -25,14 +25,12 @@ def states(run: Any) -> dict[str, tuple[str, int]]:
     return {ti.task_id: (str(ti.state), ti.try_number) for ti in run.get_task_instances()}
 
 
-def read_xcom(run: Any, task: str) -> Any:
-    """Return what a task of a run returned."""
+def read_xcom(run: Any, task: str, key: str = "return_value") -> Any:
+    """Return what a task of a run returned, or left under another key."""
     # Not at the top: Airflow reads its environment on the first import, and conftest.py sets it.
     from airflow.models.xcom import XComModel  # noqa: PLC0415
     from airflow.utils.session import create_session  # noqa: PLC0415
 
     with create_session() as session:
-        found = XComModel.get_many(
-            run_id=run.run_id, dag_ids=run.dag_id, task_ids=task, key="return_value"
-        )
+        found = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids=task, key=key)
         return XComModel.deserialize_value(session.scalars(found).first())

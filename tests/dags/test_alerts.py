@@ -16,11 +16,25 @@ from typing import Any
 
 import pytest
 import stage_alerts
+import structlog
 from aiosmtpd.controller import Controller
-from airflow.callbacks.callback_requests import TaskCallbackRequest
+from airflow.callbacks.callback_requests import (
+    DagCallbackRequest,
+    DagRunContext,
+    TaskCallbackRequest,
+)
+from airflow.dag_processing import processor
 from airflow.dag_processing.dagbag import DagBag
-from airflow.dag_processing.processor import _execute_task_callbacks
-from dags_harness import states
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import (
+    GetTaskStates,
+    GetXCom,
+    GetXComSequenceSlice,
+    TaskStatesResult,
+    XComResult,
+    XComSequenceSliceResult,
+)
+from dags_harness import read_xcom, states
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -204,27 +218,82 @@ def test_an_alert_that_cannot_be_sent_is_one_line_without_a_secret_and_changes_n
     assert "t0ken" not in everything.getvalue()
 
 
-def test_the_alert_of_a_killed_task_comes_from_the_dag_processor(
-    run_task: Run, inbox: Inbox
-) -> None:
-    [ti] = run_task(65).get_task_instances()
-    inbox.mails.clear()
-    request = TaskCallbackRequest(
-        filepath="alerting.py", bundle_name="tiny", bundle_version=None, ti=ti, msg="killed"
+class Supervisor:
+    """What the DAG processor's supervisor answers: the tasks' states, and who has told."""
+
+    def __init__(self, states: dict[str, str], told: set[str]) -> None:
+        self.states = states
+        self.told = told
+
+    def send(self, msg: Any) -> Any:
+        if isinstance(msg, GetTaskStates):
+            assert msg.run_ids
+            return TaskStatesResult(task_states={msg.run_ids[0]: self.states})
+        assert isinstance(msg, GetXComSequenceSlice | GetXCom)
+        value = "a subject" if msg.task_id in self.told else None
+        if isinstance(msg, GetXCom):
+            return XComResult(key=msg.key, value=value)
+        return XComSequenceSliceResult(root=[value] if value else [])
+
+
+def dag_processor(run: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what Airflow's DAG processor does when a run has failed, and when a task was killed."""
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    [ti] = run.get_task_instances()
+    where: Any = {"filepath": "alerting.py", "bundle_name": "tiny", "bundle_version": None}
+    task = TaskCallbackRequest(**where, ti=ti, msg="no heartbeat")
+    dag = DagCallbackRequest(
+        **where,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        context_from_server=DagRunContext(dag_run=run, last_ti=ti),
+        msg="task_failure",
     )
-    _execute_task_callbacks(DagBag(HERE / "tiny"), request, logging.getLogger())  # type: ignore[arg-type]
+    log = structlog.get_logger()
+    bag = DagBag(HERE / "tiny")
+    processor._execute_task_callbacks(bag, task, log)
+    processor._execute_dag_callbacks(bag, dag, log)
+
+
+def test_of_a_killed_task_the_dag_processor_tells_once(
+    run_task: Run, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_task(65)
+    inbox.mails.clear()
+    dag_processor(run, Supervisor({"stage": "failed"}, told=set()), monkeypatch)
     [mail] = inbox.mails
 
-    assert f"alerting.stage failed for {ti.run_id}:" in body(mail)
+    assert mail["subject"].endswith("alerting.stage failed for 2013-01-16")
     assert stage_alerts.UNKNOWN in body(mail)
     assert f"{BASE_URL}/dags/alerting/runs/" in body(mail)
 
 
+@pytest.mark.parametrize(
+    ("state", "told"), [("failed", {"stage"}), ("upstream_failed", set()), ("success", set())]
+)
+def test_the_dag_processor_does_not_repeat_what_is_known(
+    run_task: Run, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, state: str, told: set[str]
+) -> None:
+    run = run_task(65)
+    inbox.mails.clear()
+    dag_processor(run, Supervisor({"stage": state}, told), monkeypatch)
+
+    assert [] == inbox.mails
+
+
+def test_a_task_that_told_of_its_failure_leaves_word_of_it(run_task: Run) -> None:
+    run = run_task(65)
+
+    assert "failed for 2013-01-16" in read_xcom(run, "stage", stage_alerts.TOLD)
+
+
 def test_every_task_of_every_dag_has_alerts() -> None:
-    tasks = [task for dag in DagBag(DAGS).dags.values() for task in dag.tasks]
+    dags = DagBag(DAGS).dags.values()
+    tasks = [task for dag in dags for task in dag.tasks]
 
     assert tasks
     assert [] == [t.task_id for t in tasks if t.on_failure_callback != [stage_alerts.on_failure]]
+    assert {stage_alerts.on_run_failure} == {dag.on_failure_callback for dag in dags}
 
 
 def test_a_dag_file_that_has_alerts_is_not_slower_to_read() -> None:

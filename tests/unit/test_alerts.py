@@ -27,7 +27,10 @@ def context(**other: Any) -> Any:
     return {"ti": ti, "dag_run": RUN, "exception": ValueError("row 7 is cut short"), **other}
 
 
-def test_an_alert_says_what_failed_for_which_day_why_and_where_to_look() -> None:
+def test_an_alert_says_what_failed_for_which_day_why_and_where_to_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MICROSTAGE_INSTALL", raising=False)
     alert = stage_alerts.describe(context())
 
     assert alert.subject == "[microstage] predict.transform failed for 2013-01-16"

@@ -3,8 +3,13 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG
-from stage_alerts import DEFAULT_ARGS
+from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_operator import StageOperator
 
-with DAG(dag_id="alerting", schedule=None, default_args=DEFAULT_ARGS):
+with DAG(
+    dag_id="alerting",
+    schedule=None,
+    default_args=DEFAULT_ARGS,
+    on_failure_callback=on_run_failure,
+):
     StageOperator(task_id="stage", retry_delay=timedelta(0))
