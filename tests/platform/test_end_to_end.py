@@ -26,7 +26,8 @@ def test_the_demo_ends_with_date_rows_auc_and_the_address(stack: Stack) -> None:
     ]  # fmt: skip
     # Better than a coin on every one of these days, and not too good to be true.
     assert all(0.5 < float(auc) < 0.9 for _, _, auc in rows)
-    assert "http://localhost:" in stack.demo
+    assert len(set(re.findall(r"http://localhost:(\d+)", stack.demo))) == 4
+    assert "The model of 2013-01-20 waits for your decision: http://localhost:" in stack.demo
 
 
 def test_every_day_has_one_prediction_a_flight_in_the_order_of_the_flights(stack: Stack) -> None:
@@ -41,19 +42,21 @@ def test_every_day_has_one_prediction_a_flight_in_the_order_of_the_flights(stack
             assert float(row["probability_0"]) + float(row["probability_1"]) == pytest.approx(1)
 
 
-def test_each_week_is_predicted_by_the_model_trained_before_it(stack: Stack) -> None:
-    models = {day: stack.manifest(f"predictions/{day}")["sources"]["model"] for day in PREDICTED}
+def test_each_day_is_predicted_by_a_copy_of_the_model_in_production(stack: Stack) -> None:
+    models = {day: stack.manifest(f"predictions/{day}")["model"] for day in PREDICTED}
 
     assert models == {
-        **dict.fromkeys(PREDICTED[:3], "models/2013-01-13"),
-        **dict.fromkeys(PREDICTED[3:], "models/2013-01-20"),
+        day: {"path": f"production/{day}", "name": "microstage", "version": "1"}
+        for day in PREDICTED
     }
 
 
 def test_every_published_file_is_as_its_manifest_says(stack: Stack) -> None:
     manifests = stack.manifests()
 
-    assert len(manifests) == 23 + 2 * 4 + 6 * 2  # days, trainings, predictions
+    # Days; what each training published, the first also its promotion, the second its champion;
+    # model, features, predictions and report of each predicted day.
+    assert len(manifests) == 23 + 2 * 6 + 1 + 1 + 6 * 4
     for directory, text in manifests.items():
         for name, expected in json.loads(text)["outputs"].items():
             content = (stack.data / directory / name).read_bytes()
@@ -62,17 +65,16 @@ def test_every_published_file_is_as_its_manifest_says(stack: Stack) -> None:
 
 
 def test_a_prediction_leads_back_to_the_raw_data_that_its_model_learned_from(stack: Stack) -> None:
-    model = stack.manifest("predictions/2013-01-14")["sources"]["model"]
-    table = stack.manifest(model)["sources"]["processed"]
-    days = stack.manifest(table)["sources"].values()
+    shown = stack.run("scripts/lineage", "predictions/2013-01-14", "--json").stdout
+    days = {f"raw/2013-01-{n:02}" for n in range(1, 15)}  # and the day itself
 
-    assert sorted(days) == [f"raw/2013-01-{n:02}" for n in range(1, 14)]
+    assert days == set(re.findall(r"raw/2013-01-\d\d", shown))
 
 
 def test_every_stage_ran_in_a_container_of_its_own_image_and_none_is_left(stack: Stack) -> None:
     ids = {json.loads(text)["image_id"] for text in stack.manifests().values()}
 
-    assert len(ids) == 4  # replay, preprocess, train, predict
+    assert len(ids) == 6  # replay, preprocess, train, predict, registry, monitor
     project = stack.run("docker", "compose", "config", "--format=json").stdout
     assert stack.containers(f"label=microstage.install={json.loads(project)['name']}") == []
 
@@ -168,7 +170,7 @@ def test_a_prediction_waits_for_its_data_without_holding_a_slot(stack: Stack) ->
     airflow.run("generate_data", [day], {})
     wait_until(lambda: airflow.call("GET", run)["state"] == "success")
 
-    assert stack.manifest(f"predictions/{day}")["sources"]["model"] == "models/2013-01-20"
+    assert stack.manifest(f"predictions/{day}")["sources"]["model"] == f"production/{day}"
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 90) -> None:
