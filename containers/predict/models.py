@@ -1,0 +1,89 @@
+"""Trained models, whatever trained them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import treelite
+from files import StageError, read_json, shown
+
+# How model.txt is read, by the format that model.json names. None of them can run code.
+LOADERS: dict[str, Callable[[str], treelite.Model]] = {
+    "lightgbm": treelite.frontend.load_lightgbm_model,
+    "xgboost_json": lambda path: treelite.frontend.load_xgboost_model(path, format_choice="json"),
+    "treelite": treelite.Model.deserialize,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, and what its model.json says of it."""
+
+    path: Path
+    """Its model.txt."""
+    trees: treelite.Model
+    lightgbm: bool
+    """Whether LightGBM wrote it."""
+    features: list[str]
+    classes: list[str]
+    spec: dict[str, Any]
+
+
+def load_model(folder: Path) -> Model:
+    """Return the model of a folder. Raises StageError where its files do not fit together."""
+    path = folder / "model.json"
+    spec = read_json(path, "format", "features", "classes")
+    if spec["format"] not in LOADERS:
+        raise StageError(
+            f"{shown(path)}: format {spec['format']!r} is none of {', '.join(LOADERS)}"
+        )
+    path = path.with_name("model.txt")
+    content = path.read_bytes()
+    lightgbm = spec["format"] == "lightgbm"
+    try:
+        # Without its end, treelite would take the trees that are left for the whole model.
+        if lightgbm and b"\nend of trees\n" not in content:
+            raise treelite.TreeliteError("cut short")
+        trees = LOADERS[spec["format"]](str(path))
+    except treelite.TreeliteError as error:
+        raise StageError(
+            f"{shown(path)} is no whole {spec['format']} model: train again"
+        ) from error
+    if trees.num_feature != len(spec["features"]):
+        raise StageError(
+            f"{shown(path)} wants {trees.num_feature} features, model.json names"
+            f" {len(spec['features'])}: train again"
+        )
+    return Model(path, trees, lightgbm, spec["features"], spec["classes"], spec)
+
+
+def predict(model: Model, x: np.ndarray) -> np.ndarray:
+    """Return probabilities, float64 (rows, classes); x: float64 (rows, features), NaN = missing.
+
+    They are the trainer's own, bit for bit: LightGBM's, XGBoost's, and those of scikit-learn's
+    histogram gradient boosting.
+    """
+    softmax = model.trees.get_header_accessor().get_field("postprocessor") == "softmax"
+    # XGBoost computes in single precision, as treelite does, and is left to it.
+    softmax &= model.trees.output_type == "float64"
+    raw = treelite.gtil.predict(model.trees, x, pred_margin=softmax)
+    scores: np.ndarray = raw[:, 0, :].astype(float)
+    if softmax:
+        # treelite's own softmax is of single precision; this is the trainer's, down to its order.
+        scores -= scores.max(axis=1, keepdims=True)
+        if model.lightgbm:  # C's exp, which differs from NumPy's in the last digit
+            scores = np.array([math.exp(v) for v in scores.ravel().tolist()]).reshape(scores.shape)
+        else:
+            scores = np.exp(scores)
+        scores /= np.cumsum(scores, axis=1)[:, -1:]
+    if scores.shape[1] == 1:
+        scores = np.hstack([1 - scores, scores])
+    if scores.shape[1] != len(model.classes):
+        raise StageError(
+            f"{shown(model.path)} scores {scores.shape[1]} classes, model.json names"
+            f" {len(model.classes)}: train again"
+        )
+    return scores
