@@ -16,7 +16,8 @@ def test_a_browser_logs_in_and_takes_a_picture_of_the_dags(stack: Stack, tmp_pat
     for name in ("login", "dags"):
         picture = (tmp_path / f"{name}.png").read_bytes()
         width, height = struct.unpack(">II", picture[16:24])
-        assert (1440 * 2, 900 * 2) == (width, height)
+        assert 1440 * 2 == width
+        assert height >= 900 * 2
         # A blank page is 10 kB.
         assert 30_000 < len(picture) < 300_000
 

@@ -154,6 +154,14 @@ def test_what_was_shown_is_referred_to(data: Path, lineage: Lineage) -> None:
     assert out.splitlines()[-1].endswith("models/2013-01-13  (above)")
 
 
+def test_what_was_shown_under_a_neighbour_is_referred_to(data: Path, lineage: Lineage) -> None:
+    publish(data, load_row("validate"), DAYS[-1])
+    out = lineage("models/2013-01-13/validation").stdout
+
+    assert 1 == out.count("split: preprocess:1.0.0 split")
+    assert out.splitlines()[-1].endswith("processed/2013-01-13/split  (above)")
+
+
 @pytest.mark.parametrize(
     "name",
     [
