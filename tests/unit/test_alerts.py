@@ -1,13 +1,20 @@
 """What an alert says, without Airflow and without sending it."""
 
-import smtplib
+import socket
+import ssl
+import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import stage_alerts
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 RUN = SimpleNamespace(
     logical_date=datetime(2013, 1, 16, tzinfo=UTC), run_after=datetime(2026, 11, 21, tzinfo=UTC)
@@ -101,55 +108,105 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - started < 1
 
 
+@dataclass
 class Server:
-    """What smtplib was asked to do."""
+    """A mail server that wants a password, and what it was sent and by whom."""
 
-    def __init__(self) -> None:
-        self.calls: list[str] = []
+    port: int
+    senders: list[tuple[str, str]] = field(default_factory=list)
+    recipients: list[list[str]] = field(default_factory=list)
 
-    def client(self, kind: str) -> Any:
-        def connect(host: str, port: int, **_: Any) -> Any:
-            self.calls.append(f"{kind} {host}:{port}")
-            return self
+    def check(self, *arguments: Any) -> AuthResult:
+        login = arguments[-1]
+        self.senders.append((login.login.decode(), login.password.decode()))
+        return AuthResult(success=login.password == b"p/w", handled=False)
 
-        return connect
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def starttls(self, context: Any) -> None:
-        assert context.check_hostname
-        self.calls.append("starttls")
-
-    def login(self, user: str, password: str) -> None:
-        self.calls.append(f"login {user} {password}")
-
-    def send_message(self, message: Any) -> None:
-        self.calls.append(f"send {message['To']}")
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self, _server: Any, _session: Any, envelope: Any
+    ) -> str:
+        self.recipients.append(envelope.rcpt_tos)
+        return "250 OK"
 
 
-@pytest.mark.parametrize(
-    ("server", "calls"),
-    [
-        ("smtp://mail:1025", ["SMTP mail:1025"]),
-        ("smtp://relay", ["SMTP relay:25"]),
-        ("smtp://u%40x:p%2Fw@h:587", ["SMTP h:587", "starttls", "login u@x p/w"]),
-        ("smtps://u:p@h", ["SMTP_SSL h:465", "login u p"]),
-    ],
-)
-def test_a_password_goes_over_tls_only(
-    monkeypatch: pytest.MonkeyPatch, server: str, calls: list[str]
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and its certificate for localhost, in one file."""
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", file, "-out", file.with_suffix(".crt")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    file.write_text(file.read_text() + file.with_suffix(".crt").read_text())
+    return file
+
+
+@pytest.fixture
+def server(
+    request: pytest.FixtureRequest, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = Server(free.getsockname()[1])
+    scheme, _, rest = request.param.partition(" ")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    controller = Controller(
+        server,
+        hostname="localhost",
+        port=server.port,
+        ssl_context=tls if scheme == "smtps" else None,
+        tls_context=tls if scheme == "smtp" and not rest else None,
+        authenticator=server.check,
+        auth_required=True,
+        auth_require_tls=not rest and scheme == "smtp",
+    )
+    # The certificate is its own authority, which only the client's environment can know.
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("ALERT_SMTP", f"{scheme}://u%40x:p%2Fw@localhost:{server.port}")
+    monkeypatch.setenv("ALERT_EMAIL", "a@x.org, b@x.org")
+    monkeypatch.setenv("ALERT_FROM", "m@x.org")
+    controller.start()
+    yield server
+    controller.stop()
+
+
+@pytest.mark.parametrize("server", ["smtp", "smtps"], indirect=True)
+def test_a_login_goes_over_tls(server: Server) -> None:
+    assert stage_alerts.attempt(stage_alerts.send_mail, ALERT) == ""
+    assert server.senders == [("u@x", "p/w")]
+    assert server.recipients == [["a@x.org", "b@x.org"]]
+
+
+@pytest.mark.parametrize("server", ["smtp", "smtps"], indirect=True)
+def test_a_server_whose_certificate_nobody_vouches_for_gets_no_password(
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = Server()
-    for kind in ("SMTP", "SMTP_SSL"):
-        monkeypatch.setattr(smtplib, kind, fake.client(kind))
-    for name, value in (("SMTP", server), ("EMAIL", "a@x.org, b@x.org"), ("FROM", "m@x.org")):
-        monkeypatch.setenv(f"ALERT_{name}", value)
-    stage_alerts.send_mail(ALERT)
+    monkeypatch.delenv("SSL_CERT_FILE")
 
-    assert fake.calls == [*calls, "send a@x.org, b@x.org"]
+    assert "certificate" in stage_alerts.attempt(stage_alerts.send_mail, ALERT)
+    assert server.senders == []
+
+
+@pytest.mark.parametrize("server", ["smtp without TLS"], indirect=True)
+def test_a_server_without_tls_gets_no_password(server: Server) -> None:
+    assert "STARTTLS" in stage_alerts.attempt(stage_alerts.send_mail, ALERT)
+    assert server.senders == []
+
+
+@pytest.mark.parametrize("server", ["smtp", "smtps"], indirect=True)
+def test_a_wrong_password_is_not_repeated_in_the_log(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_SMTP", stage_alerts.setting("ALERT_SMTP").replace("p%2F", "s3cret"))
+    reason = stage_alerts.attempt(stage_alerts.send_mail, ALERT)
+
+    assert "535" in reason
+    assert "s3cret" not in reason
 
 
 def test_a_server_that_is_no_address_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
