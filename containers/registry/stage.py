@@ -39,7 +39,7 @@ SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 # Whether MLflow is there is known in a few seconds; then it may take its time over large files.
-FIRST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "4", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+FIRST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 THEN = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
@@ -174,21 +174,16 @@ def run_track(args: argparse.Namespace) -> dict[str, Any]:
 def run_promote(args: argparse.Namespace) -> dict[str, Any]:
     """Put /in/version into production, unless another has come in since; return the summary."""
     chosen = chosen_version(IN / "version" / VERSION, args.name)
-    compared: str | None = None
-    comparison = IN / "comparison" / "comparison.json"
-    if comparison.parent.is_dir():
-        champion = read_json(comparison, "champion")["champion"]
-        compared = str(champion["version"]) if champion else "none"
+    compared = compared_with(IN / "comparison" / "comparison.json")
     with mlflow_client(args.name) as (client, model):
         production, previous = aliases(model)
         require_same(client, chosen)
-        now = production or "none"
-        if compared not in (None, now) and production != chosen["version"]:
+        changed = production != chosen["version"]
+        if changed and compared and compared != spoken(production):
             raise StageError(
-                f"Production is now version {now}, but this model was compared with version "
+                f"Production is now {spoken(production)}, but this model was compared with "
                 f"{compared}: clear the task champion and what follows, and decide again"
             )
-        changed = production != chosen["version"]
         if changed:
             # In this order a try that was cut short is repaired by the next one, which finds
             # production as it was; and there is always a version in production.
@@ -373,6 +368,23 @@ def chosen_version(path: Path, name: str) -> dict[str, Any]:
     return chosen
 
 
+def compared_with(path: Path) -> str:
+    """Return the version that a comparison.json names, "none", or "" where nothing was compared."""
+    if not path.parent.is_dir():
+        return ""
+    champion = read_json(path, "champion")["champion"]
+    if champion is None:
+        return spoken(None)
+    if not isinstance(champion, dict) or "version" not in champion:
+        raise StageError(f"{shown(path)}: champion has no version: run the task compare again")
+    return spoken(str(champion["version"]))
+
+
+def spoken(version: str | None) -> str:
+    """Return how a sentence names a version."""
+    return f"version {version}" if version else "none"
+
+
 def sha256(path: Path) -> str:
     """Return the digest of a file as hexadecimal digits."""
     with path.open("rb") as file:
@@ -386,7 +398,7 @@ def copy_newest(name: str, reason: UnreachableError) -> tuple[dict[str, Any], st
         raise reason
     newest = max(copies, key=published)
     described = read_json(newest / VERSION, "name", "version", "run_id", "date", "files")
-    if described["name"] != name:
+    if described["name"] != name or not isinstance(described["files"], dict):
         raise StageError(f"{shown(newest)} is of the model {described['name']}: not of {name}")
     for file, digest in described["files"].items():
         if sha256(newest / file) != digest:
@@ -412,7 +424,7 @@ def write_aliases(
     """Write which version is in production now, and which was before; return the summary."""
     now = {"name": name, "production": production, "previous": previous}
     write_json(OUT / file, now)
-    print(f"{name}: production is version {production}, previous is {previous or 'none'}")
+    print(f"{name}: production is {spoken(production)}, previous is {spoken(previous)}")
     return {**now, "changed": changed}
 
 
@@ -668,8 +680,17 @@ def download_file(version: Any, file: str, path: Path, digest: str) -> None:
     base = version.source
     if file.startswith("../"):
         base, file = base.rpartition("/")[0], file.removeprefix("../")
-    # The public way hides a full disk in a text, and asks for a list of the files first.
-    repository_of(base)._download_file(file, str(path))
+    from requests import HTTPError  # noqa: PLC0415 - see mlflow_client
+
+    try:
+        # The public way hides a full disk in a text, and asks for a list of the files first.
+        repository_of(base)._download_file(file, str(path))
+    except HTTPError as error:
+        if error.response.status_code != 404:
+            raise
+        raise StageError(
+            f"{file} of version {version.version} is gone from MLflow: promote another version"
+        ) from error
     if sha256(path) != digest:
         raise StageError(
             f"{file} of version {version.version} in MLflow is not as its tags say: it was changed "

@@ -1,0 +1,86 @@
+"""A real MLflow server and its database, as compose runs them."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from docker.models.containers import Container
+from docker.types import EndpointConfig
+from harness import Engine, reference
+from registry.server import PASSWORD, Mlflow, ready
+
+
+@pytest.fixture(scope="session")
+def server(engine: Engine) -> Iterator[Mlflow]:
+    """PostgreSQL and MLflow, with users, on a network of their own."""
+    client, session = engine.client, uuid.uuid4().hex[:8]
+    name = f"microstage-registry-{session}"
+    network = client.networks.create(name)
+    started: list[Container] = []
+
+    def start(image: str, alias: str, command: list[str], **options: Any) -> Container:
+        engine.attributes(image)
+        endpoint = EndpointConfig(client.api.api_version, aliases=[alias])
+        container = client.containers.create(
+            reference(image),
+            command,
+            network=name,
+            networking_config={name: endpoint},
+            read_only=True,
+            cap_drop=["ALL"],
+            **options,
+        )
+        started.append(container)
+        container.start()
+        return container
+
+    try:
+        start(
+            "microstage/postgres:1.0.0",
+            "postgres",
+            [],
+            environment={
+                "POSTGRES_USER": "airflow",
+                "POSTGRES_DB": "airflow",
+                "POSTGRES_PASSWORD": PASSWORD,
+                "MLFLOW_DB_PASSWORD": PASSWORD,
+            },
+            tmpfs=dict.fromkeys(
+                ("/tmp", "/run/postgresql", "/var/lib/postgresql/data"), "mode=1777"
+            ),
+            shm_size="128m",
+        )
+        mlflow = start(
+            "microstage/mlflow:1.0.0",
+            "mlflow",
+            [
+                "--host=0.0.0.0",
+                "--port=5000",
+                "--workers=1",
+                "--app-name=basic-auth",
+                "--serve-artifacts",
+                "--allowed-hosts=mlflow:5000",
+            ],
+            environment={
+                "PGHOST": "postgres",
+                "PGDATABASE": "mlflow",
+                "PGUSER": "mlflow",
+                "PGPASSWORD": PASSWORD,
+                "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": session,
+            },
+            tmpfs=dict.fromkeys(("/tmp", "/artifacts"), "mode=1777"),
+            restart_policy={"Name": "always"},  # until the database is there
+        )
+        yield ready(engine, name, mlflow)
+    finally:
+        for container in reversed(started):
+            container.remove(force=True, v=True)
+        network.remove()
+
+
+@pytest.fixture
+def mlflow(server: Mlflow) -> Mlflow:
+    """The server, and a name that no other test has."""
+    return Mlflow(server.engine, server.network, server.container, server.url)

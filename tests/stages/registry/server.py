@@ -1,0 +1,213 @@
+"""MLflow as a test sees it, and what the stage reads of a model."""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from docker.models.containers import Container
+from harness import Engine, Input, Result
+
+DAYS = ["2013-01-08", "2013-01-09", "2013-01-10"]
+PASSWORD = "a password, for a test alone"  # noqa: S105
+SECONDS = 90  # to start a database and MLflow, with all tables made, on a busy machine
+
+Files = dict[str, Input]
+
+
+@dataclass
+class Mlflow:
+    """The server, as the tests see it from outside; each test takes a name of its own."""
+
+    engine: Engine
+    network: str
+    container: Container
+    url: str
+    name: str = field(default_factory=lambda: f"model-{uuid.uuid4().hex[:8]}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+            "MLFLOW_TRACKING_USERNAME": "admin",
+            "MLFLOW_TRACKING_PASSWORD": PASSWORD,
+        }
+
+    def options(self, **changes: str) -> dict[str, Any]:
+        """What a container needs to reach it, with these variables changed; "" takes one away."""
+        environment = {k: v for k, v in {**self.environment, **changes}.items() if v}
+        return {"network_mode": self.network, "environment": environment}
+
+    def run(self, verb: str, inputs: Files | None = None, **changes: str) -> Result:
+        """Run a verb of the stage for this test's model."""
+        date = ["--date", DAYS[-1]] if verb == "track" else []
+        command = [verb, "--name", self.name, *date]
+        return self.engine.run("registry", command, inputs=inputs, **self.options(**changes))
+
+    def ok(self, verb: str, inputs: Files | None = None) -> Result:
+        result = self.run(verb, inputs)
+        assert (0, "") == (result.code, result.stderr)
+        return result
+
+    def call(self, method: str, endpoint: str, **content: object) -> dict[str, Any]:
+        """Ask MLflow itself: GET sends the content as parameters, all else as JSON."""
+        response = self.http(method, f"/api/2.0/mlflow/{endpoint}", content)
+        response.raise_for_status()
+        found: dict[str, Any] = response.json()
+        return found
+
+    def http(self, method: str, path: str, content: Mapping[str, object]) -> requests.Response:
+        how: dict[str, Any] = {"params": content} if method == "GET" else {"json": content}
+        return requests.request(
+            method,
+            self.url + path,
+            auth=("admin", PASSWORD),
+            headers={"Host": "mlflow:5000"},
+            timeout=20,
+            **how,
+        )
+
+    def versions(self) -> list[dict[str, Any]]:
+        query = f"name = '{self.name}'"
+        found = self.call("GET", "model-versions/search", filter=query).get("model_versions", [])
+        return sorted(found, key=lambda version: int(version["version"]))
+
+    def runs(self) -> list[dict[str, Any]]:
+        response = self.http(
+            "GET", "/api/2.0/mlflow/experiments/get-by-name", {"experiment_name": self.name}
+        )
+        if response.status_code == 404:  # not made yet
+            return []
+        ids = [response.json()["experiment"]["experiment_id"]]
+        found: list[dict[str, Any]] = self.call("POST", "runs/search", experiment_ids=ids).get(
+            "runs", []
+        )
+        return found
+
+    def aliases(self) -> dict[str, str]:
+        model = self.call("GET", "registered-models/get", name=self.name)["registered_model"]
+        return {entry["alias"]: entry["version"] for entry in model.get("aliases", [])}
+
+    def set_alias(self, alias: str, version: str) -> None:
+        content = {"name": self.name, "alias": alias, "version": version}
+        self.call("POST", "registered-models/alias", **content)
+
+    def artifacts(self, run: str, folder: str) -> dict[str, int]:
+        found = self.call("GET", "artifacts/list", run_id=run, path=folder).get("files", [])
+        return {entry["path"]: int(entry["file_size"]) for entry in found}
+
+    def artifact_url(self, run: dict[str, Any], path: str) -> str:
+        inner = run["info"]["artifact_uri"].removeprefix("mlflow-artifacts:")
+        return f"{self.url}/api/2.0/mlflow-artifacts/artifacts{inner}/{path}"
+
+    def artifact(self, run: dict[str, Any], path: str) -> bytes:
+        return self._artifact("GET", run, path, None)
+
+    def replace_artifact(self, run: dict[str, Any], path: str, content: bytes) -> None:
+        self._artifact("PUT", run, path, content)
+
+    def remove_artifact(self, run: dict[str, Any], path: str) -> None:
+        self._artifact("DELETE", run, path, None)
+
+    def _artifact(self, method: str, run: dict[str, Any], path: str, data: bytes | None) -> bytes:
+        response = requests.request(
+            method,
+            self.artifact_url(run, path),
+            auth=("admin", PASSWORD),
+            headers={"Host": "mlflow:5000"},
+            data=data,
+            timeout=20,
+        )
+        response.raise_for_status()
+        return response.content
+
+
+def ready(engine: Engine, network: str, container: Container) -> Mlflow:
+    """The server once it answers."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        container.reload()
+        address = container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
+        found = Mlflow(engine, network, container, f"http://{address}:5000")
+        with suppress(requests.RequestException):
+            found.call("GET", "experiments/search", max_results=1)
+            return found
+        time.sleep(0.5)
+    raise TimeoutError(f"no MLflow after {SECONDS} s:\n{container.logs(tail=20).decode()}")
+
+
+def sha256(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def published(stage: str, files: dict[str, str], inputs: dict[str, str]) -> dict[str, str | bytes]:
+    """A directory as the platform publishes it."""
+    manifest = {
+        "version": 1,
+        "stage": stage,
+        "verb": "fit",
+        "parameters": {},
+        "image": f"microstage/{stage}:1.0.0",
+        "image_id": f"sha256:{sha256(stage)}",
+        "inputs": {name: {"sha256": digest, "size": 1} for name, digest in inputs.items()},
+        "outputs": {
+            name: {"sha256": sha256(text), "size": len(text)} for name, text in files.items()
+        },
+        "started": "2026-11-21T21:22:47+00:00",
+        "run": {"dag": "train_model", "run": "dates__2013-01-10", "task": stage},
+    }
+    return {**files, "manifest.json": json.dumps(manifest, indent=2)}
+
+
+RAW = {
+    f"{day}/{file}": sha256(f"{day}{file}") for day in DAYS for file in ("data.csv", "target.csv")
+}
+
+
+def model_inputs(trees: str = "one tree", roc_auc: float = 0.75) -> Files:
+    """What track reads; models differ by their text and how good they are."""
+    model = {
+        "version": 1,
+        "format": "lightgbm",
+        "features": ["a", "größe (m²)"],
+        "classes": ["0", "1"],
+        "trained_on": {"days": DAYS[:2], "rows": 1600, "sha256": sha256("train")},
+        "params": {"seed": 17, "learning_rate": 0.05},
+        "versions": {"lightgbm": "4.7.0"},
+    }
+    metrics = {"rows": 800, "classes": ["0", "1"], "roc_auc": roc_auc, "log_loss": 0.5}
+    spec = json.dumps({"version": 1, "columns": [], "classes": ["0", "1"], "days": []})
+    raw = {f"raw/{file}": digest for file, digest in RAW.items()}
+    raw |= {f"raw/{day}/summary.json": sha256(day) for day in DAYS}
+    files: Files = {
+        "processed": published(
+            "preprocess", {"train_data.csv": "a,target\n1,0\n", "preprocess.json": spec}, raw
+        ),
+        "split": published("split", {"train.csv": "a,target\n1,0\n", "val.csv": "a,target\n"}, {}),
+        "model": published(
+            "train",
+            {
+                "model.txt": trees,
+                "model.json": json.dumps(model, ensure_ascii=False),
+                "preprocess.json": spec,
+                "summary.json": "{}",
+            },
+            {},
+        ),
+        "validation": published(
+            "validate",
+            {"metrics.json": json.dumps(metrics), "roc.csv": "a,b\n1,2\n", "summary.json": "{}"},
+            {},
+        ),
+    }
+    return files
+
+
+def tracked(mlflow: Mlflow, trees: str) -> Result:
+    """Track a model, for a test that begins with one in MLflow."""
+    return mlflow.ok("track", model_inputs(trees))

@@ -1,0 +1,297 @@
+"""What is in production: put there, taken out, fetched; once or twice, whole or cut short."""
+
+import json
+from typing import Any
+
+import pytest
+from harness import Result
+from registry.server import Files, Mlflow, model_inputs, tracked
+
+
+def version(result: Result) -> dict[str, str | bytes]:
+    return {"version.json": (result.out / "version.json").read_bytes()}
+
+
+def compared_with(champion: str | None) -> dict[str, str | bytes]:
+    entry = {"name": "microstage", "version": champion} if champion else None
+    return {"comparison.json": json.dumps({"version": 1, "champion": entry})}
+
+
+def promote(mlflow: Mlflow, result: Result, *champion: str | None) -> Result:
+    inputs: Files = {"version": version(result)}
+    if champion:
+        inputs["comparison"] = compared_with(*champion)
+    return mlflow.run("promote", inputs)
+
+
+def rollback(mlflow: Mlflow, result: Result) -> Result:
+    return mlflow.run("rollback", {"production": version(result)})
+
+
+def written(result: Result, file: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((result.out / file).read_text("utf-8"))
+    return content
+
+
+@pytest.fixture
+def one(mlflow: Mlflow) -> Result:
+    return tracked(mlflow, "one tree")
+
+
+@pytest.fixture
+def two(mlflow: Mlflow, one: Result) -> Result:
+    return tracked(mlflow, "two trees")
+
+
+def test_the_first_model_goes_into_production(mlflow: Mlflow, one: Result) -> None:
+    result = promote(mlflow, one, None)
+    expected = {"name": mlflow.name, "production": "1", "previous": None}
+
+    assert (0, "", {"production": "1"}) == (result.code, result.stderr, mlflow.aliases())
+    assert expected == written(result, "promotion.json")
+    assert {**expected, "changed": True} == result.summary
+
+
+def test_the_one_before_becomes_previous(mlflow: Mlflow, one: Result, two: Result) -> None:
+    promote(mlflow, one)
+    result = promote(mlflow, two, "1")
+
+    assert {"production": "2", "previous": "1"} == mlflow.aliases()
+    assert {"production": "2", "previous": "1", "changed": True}.items() <= result.summary.items()
+
+
+def test_promoting_what_is_in_production_changes_nothing(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    first = [promote(mlflow, one), promote(mlflow, two, "1")][1]
+    again = promote(mlflow, two, "1")
+
+    assert {"production": "2", "previous": "1"} == mlflow.aliases()
+    assert written(first, "promotion.json") == written(again, "promotion.json")
+    assert again.summary["changed"] is False
+
+
+@pytest.mark.parametrize("champion", [None, "2"])
+def test_a_comparison_with_another_champion_does_not_count(
+    mlflow: Mlflow, one: Result, two: Result, champion: str | None
+) -> None:
+    promote(mlflow, one)
+    result = promote(mlflow, two, champion)
+
+    assert (65, {"production": "1"}) == (result.code, mlflow.aliases())
+    assert result.last_error == (
+        "Production is now version 1, but this model was compared with "
+        f"{'version 2' if champion else 'none'}: clear the task champion and what follows, and "
+        "decide again"
+    )
+
+
+def test_a_promotion_that_was_cut_short_is_completed(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    promote(mlflow, one)
+    mlflow.set_alias("previous", "1")  # all that the killed try did
+    result = promote(mlflow, two, "1")
+
+    assert 0 == result.code
+    assert {"production": "2", "previous": "1"} == mlflow.aliases()
+
+
+def test_a_version_that_is_not_in_mlflow_is_refused(mlflow: Mlflow, one: Result) -> None:
+    described = written(one, "version.json")
+    for other in ({"version": "7"}, {"run_id": "0" * 32}):
+        inputs: Files = {"version": {"version.json": json.dumps({**described, **other})}}
+        result = mlflow.run("promote", inputs)
+
+        assert (66, {}) == (result.code, mlflow.aliases())
+        assert "clear the task track" in result.last_error
+
+
+@pytest.mark.parametrize("verb", ["promote", "rollback"])
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        ('{"name": "micro', 65, "is not JSON"),
+        ("[1]", 65, "is no object with name, version, run_id"),
+        ('{"name": "other", "version": "1", "run_id": "1"}', 65, "is of the model other"),
+        (None, 66, "No such file"),
+    ],
+)
+def test_a_bad_version_file_is_refused(
+    mlflow: Mlflow, verb: str, content: str | None, code: int, words: str
+) -> None:
+    folder = "version" if verb == "promote" else "production"
+    files: dict[str, str | bytes] = {"summary.json": "{}"}
+    result = mlflow.run(verb, {folder: files | ({"version.json": content} if content else {})})
+
+    assert code == result.code
+    assert f"{folder}/version.json" in result.last_error
+    assert words in result.last_error
+
+
+def test_a_bad_comparison_is_refused(mlflow: Mlflow, one: Result) -> None:
+    for content in ("", "{}", '{"champion": "1"}'):
+        inputs: Files = {"version": version(one), "comparison": {"comparison.json": content}}
+        result = mlflow.run("promote", inputs)
+
+        assert 65 == result.code
+        assert "comparison/comparison.json" in result.last_error
+
+
+def test_a_rollback_lets_both_change_places_once(mlflow: Mlflow, one: Result, two: Result) -> None:
+    promote(mlflow, one)
+    promote(mlflow, two)
+    first = rollback(mlflow, two)
+    expected = {"name": mlflow.name, "production": "1", "previous": "2"}
+
+    assert {"production": "1", "previous": "2"} == mlflow.aliases()
+    assert expected == written(first, "rollback.json")
+    assert {**expected, "changed": True} == first.summary
+    again = rollback(mlflow, two)
+    assert {"production": "1", "previous": "2"} == mlflow.aliases()
+    assert (0, {**expected, "changed": False}) == (again.code, again.summary)
+
+
+def test_a_rollback_that_was_cut_short_is_completed(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    promote(mlflow, one)
+    promote(mlflow, two)
+    mlflow.set_alias("production", "1")  # all that the killed try did
+    result = rollback(mlflow, two)
+
+    assert 0 == result.code
+    assert {"production": "1", "previous": "2"} == mlflow.aliases()
+
+
+def test_nothing_to_go_back_to_is_said(mlflow: Mlflow, one: Result) -> None:
+    for state, words in (({}, "is in production"), ({"production": "1"}, "nothing to go back to")):
+        for alias, number in state.items():
+            mlflow.set_alias(alias, number)
+        result = rollback(mlflow, one)
+
+        assert (66, state) == (result.code, mlflow.aliases())
+        assert words in result.last_error
+
+
+def test_what_is_in_production_is_fetched_as_it_was_tracked(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    promote(mlflow, two)
+    result = mlflow.ok("fetch")
+    files: Any = model_inputs("two trees")
+    expected = {name: files["model"][name] for name in ("model.txt", "model.json")}
+    expected["preprocess.json"] = files["model"]["preprocess.json"]
+    expected["metrics.json"] = files["validation"]["metrics.json"]
+    expected["version.json"] = (two.out / "version.json").read_text("utf-8")
+    found = {path.name: path.read_text("utf-8") for path in result.out.iterdir()}
+
+    assert result.summary == json.loads(found.pop("summary.json"))
+    assert expected == found
+    assert {"version": "2", "served_from": "registry", "warning": None}.items() <= (
+        result.summary.items()
+    )
+
+
+def test_no_model_in_production_yet_is_said(mlflow: Mlflow) -> None:
+    for _ in range(2):
+        result = mlflow.run("fetch")
+
+        assert 66 == result.code
+        assert "in production yet: approve one in the DAG train_model" in result.last_error
+        tracked(mlflow, "one tree")  # the second time there is a model, but not in production
+
+
+@pytest.mark.parametrize("content", [b"another tree", b""])
+def test_a_file_that_was_changed_in_mlflow_is_refused(
+    mlflow: Mlflow, one: Result, content: bytes
+) -> None:
+    promote(mlflow, one)
+    mlflow.replace_artifact(mlflow.runs()[0], "model/model.txt", content)
+    result = mlflow.run("fetch")
+
+    assert 65 == result.code
+    assert "model.txt of version 1 in MLflow is not as its tags say" in result.last_error
+    assert not (result.out / "model.txt").exists()
+
+
+def test_a_file_that_is_gone_from_mlflow_is_said(mlflow: Mlflow, one: Result) -> None:
+    promote(mlflow, one)
+    mlflow.remove_artifact(mlflow.runs()[0], "model/model.txt")
+    result = mlflow.run("fetch")
+
+    assert 65 == result.code
+    assert "model.txt of version 1" in result.last_error
+
+
+def test_a_version_of_unknown_files_is_refused(mlflow: Mlflow, one: Result) -> None:
+    (run,) = mlflow.runs()
+    source = f"{run['info']['artifact_uri']}/model"
+    content = {"name": mlflow.name, "source": source, "run_id": run["info"]["run_id"]}
+    mlflow.call("POST", "model-versions/create", **content)
+    mlflow.set_alias("production", "2")
+    result = mlflow.run("fetch")
+
+    assert 65 == result.code
+    assert "Version 2" in result.last_error
+    assert "was not recorded by track" in result.last_error
+
+
+def copies(*results: Result) -> dict[str, str | bytes]:
+    """What the platform has published of earlier days, the newest first by name, not by time."""
+    files: dict[str, str | bytes] = {}
+    for number, result in enumerate(results):
+        day = f"2013-01-{20 - number}"
+        files |= {f"{day}/{path.name}": path.read_bytes() for path in result.out.iterdir()}
+        started = {"started": f"2026-11-2{number}T00:00:00+00:00"}
+        files[f"{day}/manifest.json"] = json.dumps(started)
+    return files
+
+
+DOWN = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+
+
+def test_the_newest_local_copy_serves_while_mlflow_is_down(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    promote(mlflow, one)
+    first = mlflow.ok("fetch")
+    promote(mlflow, two)
+    second = mlflow.ok("fetch")
+    result = mlflow.run("fetch", {"local": copies(first, second)}, **DOWN)
+    names = sorted(path.name for path in second.out.iterdir())
+
+    assert 0 == result.code
+    assert result.last_error.startswith("WARNING: MLflow at http://127.0.0.1:9 does not answer")
+    assert names == sorted(path.name for path in result.out.iterdir())
+    for name in set(names) - {"summary.json"}:
+        assert (second.out / name).read_bytes() == (result.out / name).read_bytes()
+    assert "local/2013-01-19" == result.summary["served_from"]
+    assert "does not answer" in result.summary["warning"]
+
+
+def test_a_local_copy_that_was_changed_is_refused(mlflow: Mlflow, one: Result) -> None:
+    promote(mlflow, one)
+    local = {**copies(mlflow.ok("fetch")), "2013-01-20/model.txt": "another tree"}
+    result = mlflow.run("fetch", {"local": local}, **DOWN)
+
+    assert 65 == result.code
+    assert "local/2013-01-20/model.txt is not as version.json says" in result.last_error
+
+
+def test_without_mlflow_and_a_copy_it_is_worth_another_try(mlflow: Mlflow) -> None:
+    inputs: list[Files] = [{}, {"local": {}}]
+    for given in inputs:
+        result = mlflow.run("fetch", given, **DOWN)
+
+        assert 75 == result.code
+        assert "MLflow at http://127.0.0.1:9 does not answer" in result.last_error
+
+
+def test_a_full_disk_is_said(mlflow: Mlflow) -> None:
+    promote(mlflow, tracked(mlflow, "a large tree " * 10**4))
+    command = ["fetch", "--name", mlflow.name]
+    result = mlflow.engine.run("registry", command, out_size="64k", **mlflow.options())
+
+    assert (75, 1) == (result.code, len(result.stderr.splitlines()))
+    assert "the disk of the output is full" in result.last_error

@@ -1,0 +1,203 @@
+"""What track records in MLflow, once and for all."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from harness import Result
+from registry.server import DAYS, RAW, Mlflow, model_inputs, sha256, tracked
+
+
+def described(result: Result) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((result.out / "version.json").read_text("utf-8"))
+    return content
+
+
+def values(run: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {entry["key"]: entry["value"] for entry in run["data"].get(kind, [])}
+
+
+def test_a_run_says_how_the_model_was_made(mlflow: Mlflow) -> None:
+    tracked(mlflow, "one tree")
+    (run,) = mlflow.runs()
+    params, tags = values(run, "params"), values(run, "tags")
+
+    assert ("FINISHED", DAYS[-1]) == (run["info"]["status"], run["info"]["run_name"])
+    assert {
+        "seed": "17",
+        "learning_rate": "0.05",
+        "format": "lightgbm",
+        "features": "2",
+        "classes": "2",
+        "window_days": "3",
+        "window_first": DAYS[0],
+        "window_last": DAYS[-1],
+        "trained_on_days": "2",
+        "trained_on_first": DAYS[0],
+        "trained_on_last": DAYS[1],
+        "trained_on_rows": "1600",
+        "version_lightgbm": "4.7.0",
+    } == params
+    assert {"rows": 800, "roc_auc": 0.75, "log_loss": 0.5} == values(run, "metrics")
+    for stage in ("preprocess", "split", "train", "validate"):
+        assert f"microstage/{stage}:1.0.0" == tags[f"image.{stage}"]
+        assert f"sha256:{sha256(stage)}" == tags[f"image_id.{stage}"]
+        assert "dates__2013-01-10" == tags[f"airflow_run.{stage}"]
+        assert "train_model" == tags[f"airflow_dag.{stage}"]
+    assert sha256("a,target\n1,0\n") == tags["sha256.split/train.csv"]
+
+
+def test_all_files_are_there(mlflow: Mlflow) -> None:
+    files: Any = model_inputs()
+    mlflow.ok("track", files)
+    (run,) = mlflow.runs()
+    expected = {
+        **{f"model/{name}": files["model"][name] for name in ("model.txt", "model.json")},
+        "model/preprocess.json": files["model"]["preprocess.json"],
+        "model/metrics.json": files["validation"]["metrics.json"],
+        "validation/metrics.json": files["validation"]["metrics.json"],
+        "validation/roc.csv": files["validation"]["roc.csv"],
+        "lineage/preprocess.json": files["processed"]["manifest.json"],
+        "lineage/split.json": files["split"]["manifest.json"],
+        "lineage/train.json": files["model"]["manifest.json"],
+        "lineage/validate.json": files["validation"]["manifest.json"],
+    }
+    raw = json.loads(mlflow.artifact(run, "lineage/raw.json"))
+
+    assert {"raw": RAW} == raw
+    assert expected == {path: mlflow.artifact(run, path).decode() for path in expected}
+    folders = ("model", "validation", "lineage")
+    found = {path for f in folders for path in mlflow.artifacts(run["info"]["run_id"], f)}
+    assert {*expected, "lineage/raw.json"} == found
+
+
+def test_the_version_is_described(mlflow: Mlflow) -> None:
+    files: Any = model_inputs()
+    result = mlflow.ok("track", files)
+    (run,), (version,) = mlflow.runs(), mlflow.versions()
+    names = ["model.json", "model.txt", "preprocess.json"]
+    digests = {name: sha256(files["model"][name]) for name in names}
+    digests["metrics.json"] = sha256(files["validation"]["metrics.json"])
+    tags = {tag["key"]: tag["value"] for tag in version["tags"]}
+
+    assert {
+        "name": mlflow.name,
+        "version": "1",
+        "run_id": run["info"]["run_id"],
+        "experiment_id": run["info"]["experiment_id"],
+        "date": DAYS[-1],
+        "files": digests,
+        "raw": RAW,
+    } == described(result)
+    assert {f"sha256.{name}": digest for name, digest in digests.items()}.items() <= tags.items()
+    assert DAYS[-1] == tags["date"]
+    assert f"{run['info']['artifact_uri']}/model" == version["source"]
+    assert {"version": "1", "roc_auc": 0.75, "created": True}.items() <= result.summary.items()
+
+
+def test_tracking_the_same_again_changes_nothing(mlflow: Mlflow) -> None:
+    first = tracked(mlflow, "one tree")
+    before = mlflow.runs(), mlflow.versions()
+    again = tracked(mlflow, "one tree")
+
+    assert before == (mlflow.runs(), mlflow.versions())
+    assert described(first) == described(again)
+    assert {**first.summary, "created": False} == again.summary
+
+
+def test_times_in_manifests_make_no_new_version(mlflow: Mlflow) -> None:
+    tracked(mlflow, "one tree")
+    files: Any = model_inputs("one tree")
+    files["model"]["manifest.json"] = files["model"]["manifest.json"].replace("2026", "2027")
+    mlflow.ok("track", files)
+
+    assert 1 == len(mlflow.versions())
+
+
+def test_another_model_is_another_version(mlflow: Mlflow) -> None:
+    one, other = tracked(mlflow, "one tree"), tracked(mlflow, "two trees")
+
+    assert ("1", "2") == (described(one)["version"], described(other)["version"])
+    assert 2 == len(mlflow.runs())
+
+
+def test_what_a_killed_try_left_is_finished(mlflow: Mlflow) -> None:
+    files: Any = model_inputs("a large tree " * 10**6)
+    command = ["track", "--name", mlflow.name, "--date", DAYS[-1]]
+    start = mlflow.engine.start
+    with start("registry", command, inputs=files, **mlflow.options()) as container:
+        deadline = time.monotonic() + 20
+        while not mlflow.runs() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        container.kill("SIGKILL")
+    left = mlflow.runs()
+
+    assert [] == mlflow.versions()
+    assert ["RUNNING"] == [run["info"]["status"] for run in left]
+    mlflow.ok("track", files)
+    (run,), (version,) = mlflow.runs(), mlflow.versions()
+    assert (left[0]["info"]["run_id"], "FINISHED") == (run["info"]["run_id"], run["info"]["status"])
+    assert run["info"]["run_id"] == version["run_id"]
+    assert files["model"]["model.txt"] == mlflow.artifact(run, "model/model.txt").decode()
+
+
+def test_a_run_whose_version_was_made_is_ended_by_the_next_try(mlflow: Mlflow) -> None:
+    tracked(mlflow, "one tree")
+    (run,) = mlflow.runs()
+    mlflow.call("POST", "runs/update", run_id=run["info"]["run_id"], status="RUNNING")
+    tracked(mlflow, "one tree")
+
+    assert ["FINISHED"] == [run["info"]["status"] for run in mlflow.runs()]
+    assert 1 == len(mlflow.versions())
+
+
+def test_two_at_once_agree_on_one_version(mlflow: Mlflow) -> None:
+    tracked(mlflow, "another, so that the model is there")
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda _: tracked(mlflow, "one tree"), range(2)))
+    one, other = map(described, results)
+
+    assert one == other
+    assert [one["version"]] == [version["version"] for version in mlflow.versions()[1:]]
+    assert 2 == len(mlflow.runs())
+
+
+def with_file(folder: str, name: str, content: str | None) -> Any:
+    files: Any = model_inputs()
+    if content is None:
+        del files[folder][name]
+    else:
+        files[folder][name] = content
+    return files
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "content", "code", "words"),
+    [
+        ("model", "model.txt", "half a tr", 65, "model/model.txt is not as its manifest says"),
+        ("validation", "roc.csv", "", 65, "validation/roc.csv is not as its manifest says"),
+        ("split", "val.csv", None, 66, "split/val.csv"),
+        ("model", "manifest.json", None, 66, "model/manifest.json"),
+        ("model", "manifest.json", '{"stage": "tr', 65, "model/manifest.json is not JSON"),
+        ("model", "manifest.json", "[]", 65, "model/manifest.json is no object with stage"),
+        ("model", "manifest.json", '{"outputs": 1}', 65, "model/manifest.json is no object"),
+    ],
+)
+def test_inputs_that_are_not_as_they_were_published_are_refused(
+    mlflow: Mlflow, folder: str, name: str, content: str | None, code: int, words: str
+) -> None:
+    result = mlflow.run("track", with_file(folder, name, content))
+
+    assert (code, []) == (result.code, mlflow.runs())
+    assert words in result.last_error
+
+
+@pytest.mark.parametrize("value", ["", "2013-1-13", "20130113", "yesterday"])
+def test_what_is_no_date_is_wrong_usage(mlflow: Mlflow, value: str) -> None:
+    command = ["track", "--name", mlflow.name, "--date", value]
+    result = mlflow.engine.run("registry", command, inputs=model_inputs(), **mlflow.options())
+
+    assert 64 == result.code
+    assert "--date" in result.last_error
