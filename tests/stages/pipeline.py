@@ -61,13 +61,18 @@ def short(image: str) -> str:
 
 
 def job_of(row: Row, day: str = DAYS[-1]) -> Job:
-    """What the row does for a day, or for the window that ends with the last of DAYS."""
-    return resolve(row, day, window=len(DAYS), model=MODEL)
+    """What the row does for a day, or for the window that ends with the last of DAYS.
+
+    A model is trained on a window, and at work it is about one day: as the DAGs have it.
+    """
+    window = 1 if "{model}" in row.reads.values() else len(DAYS)
+    return resolve(row, day, window=window, model=MODEL)
 
 
 def needed(job: Job) -> dict[str, str]:
-    """The job's sources without those that may be absent: here they are."""
-    return {mount: path for mount, path in job.sources.items() if not job.is_optional(mount)}
+    """The job's sources without those that may be absent; of a window's days, the last may not."""
+    last = {mount.partition("/")[0]: mount for mount in job.sources if "/" in mount}.values()
+    return {m: path for m, path in job.sources.items() if m in last or not job.is_optional(m)}
 
 
 def reads(stage: str) -> dict[str, tuple[str, ...]]:

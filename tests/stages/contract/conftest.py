@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.harms import Harm, harms_of
+from contract.harms import NO_HARM, Harm, harms_of
 from contract.subject import Subject
 from harness import Engine
 from pipeline import Case, Pipeline, cases, reads
@@ -30,10 +30,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("applies_to")
     for case in chosen or cases():
         files = [f"{name}/{file}" for name, files in reads(case.stage).items() for file in files]
+        no_harm = NO_HARM.get(case.stage, {})
         if "harm" in asked:
-            found += [(case, file, harm) for file in files for harm in harms_of(file)]
+            harms = [(file, harm) for file in files for harm in harms_of(file)]
+            found += [(case, f, harm) for f, harm in harms if harm not in no_harm.get(f, ())]
         elif "file" in asked:
-            found += [(case, file) for file in files]
+            found += [(case, file) for file in files if None not in no_harm.get(file, ())]
         elif "folder" in asked:
             found += [(case, name) for name in reads(case.stage)]
         elif not marker or case.stage in marker.kwargs["stages"]:

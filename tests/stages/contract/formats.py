@@ -7,9 +7,11 @@ import csv
 import hashlib
 import json
 import math
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -245,9 +247,35 @@ def compare(_inputs: Inputs, out: Path) -> Problems:
     )
 
 
+def monitor(inputs: Inputs, out: Path) -> Problems:
+    day, folder = max((name, path) for name, path in inputs.items() if name.startswith("pred"))
+    rows = len(read_table(folder / "predictions.csv").rows)
+    found, summary = read_json(out / "quality.json"), read_json(out / "summary.json")
+    expected = {"version": 1, "date": day.partition("/")[2], "rows": rows}
+    yield from differs("quality.json", expected, {name: found.get(name) for name in expected})
+    if not isinstance(found.get("ok"), bool) or found["ok"] != (found.get("problems") == []):
+        yield "quality.json: ok must be true without problems, and false with any"
+    columns = read_json(inputs["model"] / "preprocess.json")["columns"]
+    names = sorted(column["name"] for column in columns)
+    yield from differs("quality.json, drift", names, sorted(found.get("drift") or ()))
+    same = ("rows", "ok", "roc_auc", "log_loss")
+    yield from differs("summary.json", [found.get(n) for n in same], [summary.get(n) for n in same])
+    yield from faults_of_page(out / "report.html")
+
+
 FORMATS: dict[str, Callable[[Inputs, Path], Problems]] = {
     function.__name__: function
-    for function in (generate, preprocess, split, train, validate, compare, transform, predict)
+    for function in (
+        generate,
+        preprocess,
+        split,
+        train,
+        validate,
+        compare,
+        transform,
+        predict,
+        monitor,
+    )
 }
 
 # Stages that write a row for each row: what they read, what they write.
@@ -259,6 +287,55 @@ ROW_BY_ROW = {
 
 # Tables that a stage must know by their digests: whatever is changed in them, it is another table.
 SEALED = {"compare": ("split/train.csv", "split/val.csv")}
+
+
+class Page(HTMLParser):
+    """What is open, and what is wrong with it: a page of one file that asks for nothing else."""
+
+    VOID = frozenset({"meta", "link", "img", "br", "hr", "input", "col"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.problems: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag in {"script", "link", "iframe", "object", "base"}:
+            self.problems.append(f"it has a <{tag}>")
+        for name, value in attrs:
+            here = (value or "").startswith(("#", "data:"))
+            if name in {"src", "href", "xlink:href", "srcset"} and not here:
+                self.problems.append(f"{name}={value!r} leads out of it")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"</{tag}> closes nothing, line {self.getpos()[0]}")
+
+
+def faults_of_page(path: Path) -> Problems:
+    """What keeps an HTML file from being one whole file that a browser shows without a network."""
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        yield f"{path.name} is not UTF-8: {error}"
+        return
+    page = Page()
+    page.feed(text)
+    page.close()
+    if not text.lower().startswith("<!doctype html>"):
+        yield f"{path.name} does not begin with <!doctype html>"
+    yield from (f"{path.name}: {problem}" for problem in page.problems[:3])
+    if page.open:
+        yield f"{path.name}: <{page.open[-1]}> is not closed"
+    if re.search(r"url\(\s*[\"']?(?!#|data:)|@import", text):
+        yield f"{path.name} asks for another file in its CSS"
 
 
 def joined(tables: Iterator[Table]) -> Table:

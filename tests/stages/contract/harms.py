@@ -132,6 +132,12 @@ ROW_NAMED = {a_field_too_few, a_field_too_many, text_among_numbers, infinity}
 NUMBER_NAMED = {text_among_numbers, infinity}
 TARGET_NAMED = {target_blank, target_nan}
 
+# What is no harm to a stage. Labels may come later than predictions (None: the file is missing),
+# and be of one class.
+NO_HARM: dict[str, dict[str, set[Harm | None]]] = {
+    "monitor": {"raw/target.csv": {None, one_class_only}},
+}
+
 # One day alone cannot have it; the others are done to the newest day.
 TO_EVERY_DAY = {one_class_only}
 

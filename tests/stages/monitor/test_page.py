@@ -1,0 +1,156 @@
+"""The report is one file that any browser shows, and bad inputs are one sentence."""
+
+import time
+
+import pytest
+from contract.formats import faults_of_page
+from contract.subject import contents
+from harness import Engine, RunStage, finished
+from watched import DAY, Watched, categorical, numeric, page_of, two
+
+HAND = two(0.1, 0.4, 0.7, 0.8)
+LABELS = ["0", "1", "0", "1"]
+EVIL = "<script>alert(1)</script>"
+
+
+def full() -> Watched:
+    """Two days, all kinds of features, labels, and names as an attacker would choose them."""
+    watched = Watched(
+        classes=("<i>no</i>", "$yes\x07$"),
+        columns=[numeric(EVIL, [5], [50, 50]), categorical('"c"&', {"<b>": 60, "$\\frac$": 40})],
+        class_counts=[60, 40],
+    )
+    data: dict[str, list[object]] = {EVIL: [1, 2, 8, 9], '"c"&': ["<b>", "$\\frac$", "</svg>", ""]}
+    labels = [watched.classes[int(k)] for k in LABELS]
+    watched.day(HAND, labels, data=data, day="2013-01-15", model="<u>")
+    return watched.day(HAND, labels, data=data)
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing_else(run_stage: RunStage) -> None:
+    result = full().report(run_stage)
+
+    assert 0 == result.code, result.last_error
+    assert [] == list(faults_of_page(result.out / "report.html"))
+
+
+def test_the_page_of_a_first_day_without_labels_is_well_formed(run_stage: RunStage) -> None:
+    result = Watched().day(two(0.2)).report(run_stage)
+    page = page_of(result)
+
+    assert [] == list(faults_of_page(result.out / "report.html"))
+    assert "first day of predictions" in page
+
+
+def test_names_from_the_data_are_text_and_not_markup(run_stage: RunStage) -> None:
+    page = page_of(full().report(run_stage))
+
+    for markup in (EVIL, "<i>no", "</svg>,", "<u>"):
+        assert markup not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "not seen in training: &lt;/svg&gt;" in page
+    assert "\x07" not in page
+
+
+def test_the_same_run_writes_the_same_bytes(run_stage: RunStage) -> None:
+    first, second = (full().report(run_stage) for _ in range(2))
+
+    assert contents(first.out) == contents(second.out)
+
+
+def test_the_page_shows_in_the_dark_and_on_paper(run_stage: RunStage) -> None:
+    page = page_of(full().report(run_stage))
+
+    assert "@media (prefers-color-scheme: dark)" in page
+    assert "@media print" in page
+    # The plots take the page's colours: none of the stand-ins is left.
+    assert page.count("var(--now)") > 10
+    assert "#01010" not in page
+
+
+def test_many_features_make_no_large_page(run_stage: RunStage) -> None:
+    columns = [numeric(f"x{i}", range(1, 10), [100] * 10) for i in range(300)]
+    result = Watched(columns=columns).day(HAND, LABELS).report(run_stage)
+
+    assert 0 == result.code, result.last_error
+    assert (result.out / "report.html").stat().st_size < 1e6
+    assert "And 260 more with less drift" in page_of(result)
+
+
+def test_many_classes_are_drawn_too(run_stage: RunStage) -> None:
+    classes = [f"class {i}" for i in range(30)]
+    scores = [[0.71 if i == k else 0.01 for i in range(30)] for k in range(30)]
+    watched = Watched(classes=classes).day(scores, classes, day="2013-01-15").day(scores, classes)
+
+    assert "class 29" in page_of(watched.report(run_stage))
+
+
+def without(path: str, file: str = "") -> Watched:
+    watched = full()
+    if file:
+        del watched.inputs[path][file]
+    else:
+        del watched.inputs[path]
+    return watched
+
+
+def changed(path: str, file: str, before: str, after: str) -> Watched:
+    watched = full()
+    text = watched.inputs[path][file]
+    assert isinstance(text, str)
+    assert before in text
+    watched.inputs[path][file] = text.replace(before, after, 1)
+    return watched
+
+
+P, R = f"predictions/{DAY}", f"raw/{DAY}"
+
+
+@pytest.mark.parametrize(
+    ("watched", "code", "words"),
+    [
+        (without(P), 66, f"{P} is missing: predict that day"),
+        (without(P, "predictions.csv"), 66, f"{P}/predictions.csv: No such file"),
+        (without(R, "data.csv"), 66, f"{R}/data.csv: No such file"),
+        (changed(P, "predictions.csv", "class,", "klass,"), 65, "predictions.csv, header: it must"),
+        (changed(P, "predictions.csv", "$yes", "$maybe"), 65, "is none that the header"),
+        (changed(P, "predictions.csv", ",0.4\n", ",1.4\n"), 65, "row 2: a probability is not"),
+        (changed(P, "predictions.csv", ",0.4\n", ",x\n"), 65, "row 2: column 'probability_$yes"),
+        (changed(P, "predictions.csv", ",0.4\n", "\n"), 65, "row 2 has 2 fields, not 3"),
+        (changed(R, "target.csv", "<i>no</i>\n", ""), 65, f"target.csv has 3 rows, {P}/pred"),
+        (changed(R, "target.csv", "<i>no</i>\n", "?\n"), 65, "row 1: target '?' is none of"),
+        (changed(R, "target.csv", "target", "label"), 65, "it must have one, target"),
+        (changed(R, "data.csv", EVIL, "x"), 65, "of the model is missing: add it"),
+        (changed(R, "data.csv", "8,", "eight,"), 65, "row 3: column '<script>alert(1)</script>'"),
+        (changed(R, "data.csv", "8,</svg>\n", ""), 65, "data.csv has 3 rows, predictions/"),
+    ],
+)
+def test_bad_inputs_are_one_sentence(
+    run_stage: RunStage, watched: Watched, code: int, words: str
+) -> None:
+    result = watched.report(run_stage, date=DAY)
+
+    assert (code, 1) == (result.code, len(result.stderr.splitlines()))
+    assert words in result.last_error
+
+
+@pytest.mark.parametrize("date", ["yesterday", "2013-02-30", "20130116"])
+def test_what_is_no_day_is_wrong_usage(run_stage: RunStage, date: str) -> None:
+    result = full().report(run_stage, date=date)
+
+    assert 64 == result.code
+    assert "--date" in result.last_error
+
+
+def test_sigterm_ends_it_while_it_reads_many_rows(engine: Engine) -> None:
+    columns = [numeric(f"x{i}", range(1, 10), [100] * 10) for i in range(20)]
+    rows = 200_000
+    watched = Watched(columns=columns)
+    watched.day(HAND * (rows // 4), LABELS * (rows // 4))
+    with engine.start("monitor", ["report"], inputs=watched.with_model()) as container:
+        time.sleep(1)
+        container.kill("SIGTERM")
+        sent = time.monotonic()
+        code = finished(container, timeout=20)
+
+    assert 143 == code
+    assert time.monotonic() - sent < 2
