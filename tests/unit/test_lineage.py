@@ -266,8 +266,8 @@ def test_a_registered_model_that_was_replaced_is_told_and_its_raw_data_checked(
 
     assert 1 == done.returncode
     assert [
-        "!!! REPLACED: models/2013-01-13 was replaced since; what follows is what version.json "
-        "says of its raw data",
+        "!!! REPLACED: models/2013-01-13 no longer holds the model.txt that was registered; what "
+        "follows is the raw data that version.json names",
         "!!! MISSING: raw/2013-01-12/target.csv, which was published there",
     ] == loud(done)
     assert "raw/2013-01-11 … 2013-01-13 (2 days)" in done.stdout
