@@ -173,7 +173,7 @@ for name in "${names[@]}"; do
   printf '%s\n' "${known[@]}" | grep -qx -- "$name" ||
     die "there is no image '$name'; there are: ${known[*]}" 64
   if [ -n "$debug${arches[*]}" ] && [ ! -d "containers/$name" ]; then
-    die "--debug and --platform are for stages; $name has a shell, and is built on its own processor" 64
+    die "--debug and --platform are for stages; $name is part of the platform" 64
   fi
 done
 if [ -n "$debug" ] && [ -n "$registry${arches[*]}" ]; then

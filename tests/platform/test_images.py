@@ -133,8 +133,8 @@ def test_a_debug_image_is_refused_as_a_stage(builder: Builder) -> None:
         (["--push", "https://example.org"], "--push wants a registry without https://"),
         (["--push"], "--push wants a registry without https://"),
         (["--platform", "linux/riscv64"], "--platform knows linux/amd64 and linux/arm64"),
-        (["--platform", "linux/arm64", "airflow"], "airflow has a shell"),
-        (["--debug", "postgres"], "postgres has a shell"),
+        (["--platform", "linux/arm64", "airflow"], "airflow is part of the platform"),
+        (["--debug", "postgres"], "postgres is part of the platform"),
         (["--debug", "--push", "example.org", "train"], "--debug stays on this machine"),
     ],
 )

@@ -92,7 +92,7 @@ class Server(Stack):
             },
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  http it is
+        with urllib.request.urlopen(request, timeout=30) as answer:
             content: bytes = answer.read()
             return content
 
