@@ -6,6 +6,7 @@ inputs have not changed since the last time is not run again.
 
 import csv
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -28,6 +29,19 @@ CACHE = REPOSITORY / ".cache" / "check_stage"
 # A column's name that is unlike a programmer's, as those of a person's own table may be.
 ODD_NAME = "Größe, total (m²)"
 
+# What rows with a network write, the service at its other end being absent here.
+EXAMPLES: dict[str, dict[str, object]] = {
+    "version.json": {
+        "name": "microstage",
+        "version": "1",
+        "run_id": "0" * 32,
+        "experiment_id": "1",
+        "date": DAYS[-1],
+        "files": {},
+        "raw": {},
+    }
+}
+
 
 class Case(NamedTuple):
     """An image, as `reference` knows it, in the place of a stage."""
@@ -36,12 +50,12 @@ class Case(NamedTuple):
     stage: str
 
 
-def cases() -> list[Case]:
+def cases(*, served: bool = True) -> list[Case]:
     """Every row with the image that fills it, and every image here for what it says that it fills.
 
-    Rows with a network are left out: what is at its other end is not part of the contract.
+    `served` takes in rows with a network, although the service at its other end is not here.
     """
-    rows = [row for row in load_table().values() if not row.network]
+    rows = [row for row in load_table().values() if served or not row.network]
     filled = [Case(short(row.image), row.stage) for row in rows]
     stages = {row.stage for row in rows}
     claimed = [Case(image, s) for image in IMAGES for s in claims(image) if s in stages]
@@ -143,6 +157,8 @@ class Pipeline:
             raise StageError(NO_INPUT, f"No row of the table writes {source}.")
         row = self._table[stage]
         job = job_of(row, day)
+        if row.network:
+            return self._example(row, source)
         for before in needed(job).values():
             self._provide(before)
         if job.sources:
@@ -153,6 +169,19 @@ class Pipeline:
         here.mkdir(parents=True, exist_ok=True)
         for file in row.files:
             (here / file).write_text(shortened(whole / file), "utf-8")
+        return here
+
+    def _example(self, row: Row, source: str) -> Path:
+        """What a row with a network may write: files of other rows by their names, and EXAMPLES."""
+        here = self._data.path(source)
+        here.mkdir(parents=True, exist_ok=True)
+        for file in row.files:
+            if file in EXAMPLES:
+                (here / file).write_text(json.dumps(EXAMPLES[file], indent=2) + "\n", "utf-8")
+                continue
+            others = (r for r in self._table.values() if file in r.files and not r.network)
+            writer = job_of(next(others))
+            shutil.copyfile(self._provide(writer.target) / file, here / file)
         return here
 
     def _run(self, data: DataFolder, job: Job) -> None:

@@ -70,6 +70,9 @@ BROKEN = [
         ("sorts_rows", "preprocess", "split", "files_hold_what_they_must", "in their order"),
         ("sorts_rows", "predict", "predict", "rows_keep_their_order", "row 1 was"),
         ("model_without_end", "train", "train", "the_stages_after_it_can_read_it", "model.txt"),
+        ("exits_1", "registry", "promote", "a_service_that_is_not_there_.*", "exit code 1 instead"),
+        ("missing_is_bad", "registry", "promote", "a_missing_.*_with_66", "65 instead of 66"),
+        ("deaf_to_sigterm", "registry", "fetch", "sigterm_ends_it_.*", "had not been stopped"),
     )
 ]
 
@@ -103,11 +106,11 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     What they make of a model is the one thing that shows that it is broken.
     """
     folder = tmp_path_factory.mktemp("tables")
-    _, *rows = re.split(r"(?m)^(?=\[stages\.)", table_path().read_text("utf-8"))
+    head, *rows = re.split(r"(?m)^(?=\[stages\.)", table_path().read_text("utf-8"))
     names = [row[len("[stages.") : row.index("]")] for row in rows]
     for number, name in enumerate(names, 1):
         kept = rows if name == "train" else rows[:number]
-        (folder / f"{name}.toml").write_text("".join(kept), "utf-8")
+        (folder / f"{name}.toml").write_text("".join([head, *kept]), "utf-8")
     return folder
 
 

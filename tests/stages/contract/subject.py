@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 from contract.formats import FORMATS, SEALED, ill_formed, missing, wrong_kinds
 from contract.harms import NO_HARM, TO_EVERY_DAY, Harm
+from docker.models.containers import Container
 from harness import Engine, Input, Result, fail
 from pipeline import Case, Pipeline, job_of
 from stage_contract import SUMMARY
-from stage_table import load_row
+from stage_table import TRY_AGAIN, load_row
 
 # What a run that fails is tried again without, to tell what it ran into.
 LIFTED: dict[str, dict[str, Any]] = {
@@ -22,6 +24,10 @@ LIFTED: dict[str, dict[str, Any]] = {
     "root": {"read_only": False},
     "root, as root": {"read_only": False, "user": "0:0"},
 }
+
+
+# Where nobody listens, and that in any network.
+NOWHERE = "http://127.0.0.1:9"
 
 
 class Subject:
@@ -34,6 +40,8 @@ class Subject:
         self.row = load_row(case.stage)
         self.command = job_of(self.row).command
         self.inputs: dict[str, Path] = pipeline.inputs(case.stage)
+        # A stage with a service, which is not here, can do all but its work.
+        self.expected = TRY_AGAIN if self.row.network else 0
         self.engine = engine
         self.pipeline = pipeline
         self._pool = pool
@@ -57,18 +65,25 @@ class Subject:
 
     @cached_property
     def obstacle(self) -> str:
-        """Why the plain run fails: a name of LIFTED, "memory" or "unknown"; "" if it succeeds."""
-        if self.plain.code == 0:
+        """Why the plain run fails: a name of LIFTED, "memory" or "unknown"; "" if it does not."""
+        if self.plain.code == self.expected:
             return ""
         if self.plain.out_of_memory:
             return "memory"
-        return next((name for name, o in LIFTED.items() if self.run(**o).code == 0), "unknown")
+        lifted = (name for name, o in LIFTED.items() if self.run(**o).code == self.expected)
+        return next(lifted, "unknown")
 
-    def written(self) -> Result:
+    def started(self) -> Result:
         """The plain run; the check that asks is left out if that failed, as others tell why."""
-        if self.plain.code != 0:
+        if self.plain.code != self.expected:
             pytest.skip("it does not run: see above")
         return self.plain
+
+    def written(self) -> Result:
+        """Likewise, if it has written nothing because its service is not here."""
+        if self.row.network:
+            pytest.skip("it needs its service, which is not here: left to the image's own tests")
+        return self.started()
 
     def well_formed(self) -> Result:
         """Likewise, if files are missing or cannot be read."""
@@ -103,7 +118,8 @@ class Subject:
         return not self.same(self.harmed(file, None))
 
     def same(self, result: Result) -> bool:
-        return result.code == 0 and contents(self.written().out) == contents(result.out)
+        plain = self.started()
+        return result.code == plain.code and contents(plain.out) == contents(result.out)
 
     def with_tables(self, change: Harm) -> dict[str, Input]:
         """The inputs with every table changed that the stage does not know by its digest."""
@@ -124,7 +140,11 @@ class Subject:
 
     def _harmed(self, file: str, harm: Harm | None) -> Result:
         optional = None in NO_HARM.get(self.case.stage, {}).get(file, ())
-        if harm and not optional and (without := self._runs[file, None].result()).code == 0:
+        if (
+            harm
+            and not optional
+            and (without := self._runs[file, None].result()).code == self.expected
+        ):
             return without  # it does not read the file, so harm to it says nothing
         inputs: dict[str, Input] = {**self.inputs}
         for name, folder in self.inputs.items():
@@ -139,9 +159,25 @@ class Subject:
             inputs[name] = files
         return self._execute(inputs)
 
+    def start_run(
+        self, inputs: Mapping[str, Input], **options: Any
+    ) -> AbstractContextManager[Container]:
+        """Start a container of the stage's own command. `options` are those of Engine.start."""
+        return self.engine.start(
+            self.case.image, self.command, inputs=inputs, **self._with_service(options)
+        )
+
     def _execute(self, inputs: Mapping[str, Input], **options: Any) -> Result:
-        options = {"command": self.command, "limits": self.row.limits, **options}
+        options = {"command": self.command, **self._with_service(options)}
         return self.engine.execute(self.case.image, inputs=inputs, **options)
+
+    def _with_service(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options with the row's limits, and the variables that lead to its service."""
+        if not self.row.env:
+            return {"limits": self.row.limits, **options}
+        service = {n: NOWHERE if n.endswith(("_URI", "_URL")) else "nobody" for n in self.row.env}
+        environment = {**service, **options.get("environment", {})}
+        return {"limits": self.row.limits, **options, "environment": environment}
 
 
 def shown(result: Result) -> Result:
