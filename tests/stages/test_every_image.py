@@ -23,7 +23,8 @@ USED_ANYWHERE = {
     "sklearn": "scikit-learn",
     "xgboost": "xgboost-cpu",
     "airflow": "apache-airflow",
-    **{name: name for name in ("numpy", "pandas", "scipy", "lightgbm", "treelite", "mlflow")},
+    "mlflow": "mlflow-skinny",
+    **{name: name for name in ("numpy", "pandas", "scipy", "lightgbm", "treelite")},
     **{name: name for name in ("matplotlib", "docker", "pip", "setuptools", "ensurepip")},
 }
 TOOLS = {

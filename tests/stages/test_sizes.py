@@ -7,7 +7,17 @@ from collections.abc import Mapping
 import pytest
 from harness import IMAGES, REPOSITORY, Engine, reference
 
-MB = {"generate": 70, "preprocess": 100, "train": 95, "predict": 195}
+MB = {
+    "generate": 70,
+    "preprocess": 100,
+    "train": 95,
+    "predict": 195,
+    "monitor": 106,
+    "registry": 70,
+}
+
+# Of MLflow a client needs a third, which is spread over all its folders.
+RATIO = {"registry": 1.45}
 
 # replay needs a third of Python's own library; its Python is the layer that all images share.
 SMALL = [image for image in IMAGES if image != "replay"]
@@ -27,10 +37,10 @@ def test_an_image_is_no_larger_than_was_promised(engine: Engine, image: str) -> 
 
 
 @pytest.mark.parametrize("image", SMALL)
-def test_an_image_is_at_most_1_3_times_the_files_that_its_stages_open(
+def test_an_image_is_hardly_more_than_the_files_that_its_stages_open(
     engine: Engine, opened: Mapping[str, Mapping[str, int]], image: str
 ) -> None:
     floor = sum(opened[reference(image)].values())
 
     assert floor > 1e6
-    assert 1.3 * floor >= engine.attributes(image)["Size"]
+    assert RATIO.get(image, 1.3) * floor >= engine.attributes(image)["Size"]
