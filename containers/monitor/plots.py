@@ -177,6 +177,7 @@ def probabilities(
     axis.set_xlabel("predicted probability")
     axis.set_ylabel("share of rows")
     axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1.22 * axis.get_ylim()[1])  # room for the legend
     axis.legend(loc="upper right")
     return as_svg(figure, "probabilities", "How often each probability was predicted")
 

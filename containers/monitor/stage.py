@@ -300,14 +300,19 @@ def conclude(
             f"The AUC of {today.day} is {metrics['roc_auc']:.3f}{interval}, below its threshold of"
             f" {args.min_auc:g}."
         )
+        if high is not None and high > args.min_auc:
+            notes.append(
+                "The interval of the AUC reaches above the threshold: with this many rows, the day"
+                " may be low by chance."
+            )
     drifted = [f for f in features or [] if f.drifted(args.max_drift)]
     drifted.sort(key=lambda f: -f.psi)
     if len(drifted) > args.max_drifted * len(features or []):
         names = ", ".join(f"{f.name} ({f.psi:.2f})" for f in drifted[:3])
         more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
         problems.append(
-            f"{len(drifted)} of {len(features or [])} features drifted on {today.day}, by their"
-            f" population stability index {names}{more}."
+            f"{len(drifted)} of {len(features or [])} features drifted on {today.day}"
+            f" (population stability index): {names}{more}."
         )
     moved = None
     if reference is not None:

@@ -151,7 +151,7 @@ class Subject:
             every_day = harm is None or harm in TO_EVERY_DAY
             if not is_of(name, file) or not (every_day or name == self.newest(file)):
                 continue
-            files: dict[str, str | bytes] = {p.name: p.read_bytes() for p in files_of(folder)}
+            files: dict[str, str | bytes] = {**contents(folder)}
             content = files.pop(file.partition("/")[2])
             if harm:
                 assert isinstance(content, bytes)

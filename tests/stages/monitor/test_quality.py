@@ -97,6 +97,17 @@ def test_an_auc_below_its_threshold_is_a_problem_and_no_failure(run_stage: RunSt
     assert "Needs attention" in page_of(result)
 
 
+def test_an_auc_that_may_be_low_by_chance_is_a_problem_that_says_so(run_stage: RunStage) -> None:
+    few = quality_of(Watched().day(HAND, ["0", "1", "0", "1"]).report(run_stage, min_auc=0.8))
+    scores, y = random_day(400, 2)
+    watched = Watched().day(scores.tolist(), [str(1 - k) for k in y])
+    many = quality_of(watched.report(run_stage))
+
+    assert (False, False) == (few["ok"], many["ok"])
+    assert "may be low by chance" in " ".join(few["notes"])
+    assert "may be low by chance" not in " ".join(many["notes"])
+
+
 def test_the_threshold_is_a_parameter(run_stage: RunStage) -> None:
     watched = Watched().day(HAND, ["0", "1", "0", "1"])
 
