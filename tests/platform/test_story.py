@@ -266,7 +266,7 @@ def test_without_a_model_in_production_predict_says_so_and_is_skipped(story: Sto
         "transform": "skipped",
         "predict": "skipped",
     }
-    assert "There is no model in production yet" in said
+    assert "There is no model of the name microstage in production yet" in said
 
 
 def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_says_so(
