@@ -8,10 +8,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_what_works_on_a_service_is_not_run_beside_another(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "scripts/compare_images", "promote", "microstage/other:1"]
-    done = subprocess.run(
-        [*command, "--data", tmp_path], capture_output=True, text=True, check=False
-    )
+    command = [
+        sys.executable,
+        str(ROOT / "scripts/compare_images"),
+        "promote",
+        "microstage/other:1",
+    ]
+    command += ["--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (0, "") == (done.returncode, done.stderr)
     assert done.stdout.startswith("promote works on a service")
