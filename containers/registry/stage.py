@@ -159,7 +159,8 @@ def run_track(args: argparse.Namespace) -> dict[str, Any]:
     record = Record(args.name, args.date, manifests, model, metrics)
     with mlflow_client(args.name) as (client, model_in_mlflow):
         if model_in_mlflow is None:
-            client.create_registered_model(args.name)
+            with unless_there():
+                client.create_registered_model(args.name)
         version, created = register(client, record)
         described = describe(version)
     write_json(OUT / VERSION, described)
@@ -479,6 +480,18 @@ def mlflow_client(name: str) -> Iterator[tuple[Any, Any]]:
         raise failure(500, str(error)) from error
 
 
+@contextmanager
+def unless_there() -> Iterator[None]:
+    """Make something in MLflow, unless another one did so at the same time."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see mlflow_client
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
 def failure(status: int, message: str) -> StageError:
     """Return what an answer of MLflow, or none, means to the user."""
     message = without_password(message)
@@ -573,7 +586,9 @@ def run_of(client: Any, record: Record) -> Any:
     """Return the record's run: the one that an earlier try began, or a new one."""
     experiment = client.get_experiment_by_name(record.name)
     if experiment is None:
-        experiment = client.get_experiment(client.create_experiment(record.name))
+        with unless_there():
+            client.create_experiment(record.name)
+        experiment = client.get_experiment_by_name(record.name)
     if experiment.lifecycle_stage != "active":
         raise StageError(
             f"The experiment {record.name} was deleted in MLflow: restore it, or take another "
