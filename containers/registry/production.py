@@ -1,0 +1,74 @@
+"""Move the aliases that say which version is in production, and which was before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from published import INPUT_MISSING, VERSION, StageError, spoken
+
+PRODUCTION, PREVIOUS = "production", "previous"  # aliases of a registered model
+
+Aliases = tuple[str | None, str | None]
+"""The versions that are production and previous."""
+
+
+def promote(
+    client: Any, model: Any, chosen: Mapping[str, Any], champion: str
+) -> tuple[Aliases, bool]:
+    """Put a version into production; return the aliases, and whether that changed something.
+
+    `champion`: what it was compared with, "" if with nothing. Raises StageError if that is no
+    longer in production, or the version is not in MLflow.
+    """
+    name, version = chosen["name"], chosen["version"]
+    production, previous = aliases(model)
+    query = f"name = '{name}' and run_id = '{chosen['run_id']}'"
+    if version not in [str(found.version) for found in client.search_model_versions(query)]:
+        raise StageError(
+            f"Version {version} of {name} is not, or no longer, the one in MLflow that "
+            f"version/{VERSION} means: clear the task track and what follows",
+            INPUT_MISSING,
+        )
+    if production == version:
+        return (production, previous), False
+    if champion and champion != spoken(production):
+        raise StageError(
+            f"Production is now {spoken(production)}, but this model was compared with "
+            f"{champion}: clear the task champion and what follows, and decide again"
+        )
+    # In this order a try that was cut short is repaired by the next one, which finds production
+    # as it was; and there is always a version in production.
+    if production:
+        previous = set_alias(client, name, PREVIOUS, production)
+    return (set_alias(client, name, PRODUCTION, version), previous), True
+
+
+def rollback(client: Any, model: Any, name: str, out: str) -> tuple[Aliases, bool]:
+    """Let both change places if `out` is in; return the aliases, and whether they changed."""
+    production, previous = aliases(model)
+    if production is None:
+        raise StageError(f"No version of {name} is in production", INPUT_MISSING)
+    if production == out and previous in (None, out):
+        raise StageError(
+            f"Version {out} of {name} is in production and none was there before it: "
+            "there is nothing to go back to",
+            INPUT_MISSING,
+        )
+    changed = production == out
+    if changed:
+        production = set_alias(client, name, PRODUCTION, str(previous))
+    # Both are the same only where a try was cut short between the two calls.
+    if previous == production:
+        previous, changed = set_alias(client, name, PREVIOUS, out), True
+    return (production, previous), changed
+
+
+def aliases(model: Any) -> Aliases:
+    """Return the versions that are production and previous of a model that may not be there."""
+    found = model.aliases if model else {}
+    return found.get(PRODUCTION), found.get(PREVIOUS)
+
+
+def set_alias(client: Any, name: str, alias: str, version: str) -> str:
+    """Give an alias to a version, and return that."""
+    client.set_registered_model_alias(name, alias, version)
+    return version

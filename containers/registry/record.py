@@ -1,0 +1,89 @@
+"""Tell all that made a model, in the words of MLflow: parameters, metrics, tags, files."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from published import IN, MANIFEST, read_json, read_manifest, sha256
+
+KEY = "microstage.key"  # tag of runs and versions: the same for the same inputs and day
+SHA256 = "sha256."  # and the name of a file: tag of a version
+# Artifact: {"raw": {file: sha256}}, which is too long for a tag; its own digest is a tag.
+RAW = "lineage/raw.json"
+
+
+class Record:
+    """What is told about one model; the same inputs and day have the same key."""
+
+    def __init__(self, name: str, date: str) -> None:
+        """Read it from /in. Raises StageError."""
+        self.name, self.date = name, date
+        directories = ("processed", "split", "model", "validation")
+        self._manifests = {directory: read_manifest(directory) for directory in directories}
+        self._model = read_json(IN / "model" / "model.json", "features", "classes", "trained_on")
+        metrics = read_json(IN / "validation" / "metrics.json")
+        self.metrics = {key: value for key, value in metrics.items() if type(value) in (int, float)}
+        self._data = {
+            f"{directory}/{file}": entry["sha256"]
+            for directory, manifest in self._manifests.items()
+            for file, entry in manifest["outputs"].items()
+        }
+        raw = {
+            file.removeprefix("raw/"): entry["sha256"]
+            for file, entry in self._manifests["processed"]["inputs"].items()
+            if file.startswith("raw/") and not file.endswith("/summary.json")
+        }
+        self._raw = (json.dumps({"raw": raw}, indent=2, ensure_ascii=False) + "\n").encode()
+        self._window = sorted({file.partition("/")[0] for file in raw})
+        self._learned: list[str] = self._model["trained_on"].get("days", [])
+        text = json.dumps([date, self._data, raw], sort_keys=True)
+        self.key = hashlib.sha256(text.encode()).hexdigest()
+        self._files = {file: IN / "model" / file for file in self._outputs("model")}
+        self._files["metrics.json"] = IN / "validation" / "metrics.json"
+
+    def _outputs(self, directory: str) -> list[str]:
+        """Return the files of a directory that are worth keeping."""
+        return [file for file in self._manifests[directory]["outputs"] if file != "summary.json"]
+
+    def params(self) -> dict[str, str]:
+        """Return what the model was made by."""
+        spans = {"window": self._window, "trained_on": self._learned}
+        found = {
+            **self._model.get("params", {}),
+            "format": self._model.get("format"),
+            "features": len(self._model["features"]),
+            "classes": len(self._model["classes"]),
+            **{f"{name}_days": len(span) for name, span in spans.items()},
+            **{f"{name}_first": min(span) for name, span in spans.items() if span},
+            **{f"{name}_last": max(span) for name, span in spans.items() if span},
+            "trained_on_rows": self._model["trained_on"].get("rows"),
+            **{f"version_{k}": v for k, v in self._model.get("versions", {}).items()},
+        }
+        return {name: str(value)[:6000] for name, value in found.items()}
+
+    def tags(self) -> dict[str, str]:
+        """Return images, digests and Airflow's runs behind the model."""
+        found = {KEY: self.key, "date": self.date}
+        found |= {f"{SHA256}{file}": digest for file, digest in self._data.items()}
+        for manifest in self._manifests.values():
+            stage, run = manifest["stage"], manifest.get("run", {})
+            found |= {f"{key}.{stage}": manifest[key] for key in ("image", "image_id")}
+            found |= {f"airflow_{key}.{stage}": run[key] for key in ("dag", "run") if run.get(key)}
+        return {name: str(value)[:5000] for name, value in found.items()}
+
+    def version_tags(self) -> dict[str, str]:
+        """Return what a version's files must be, and the model's day."""
+        found = {KEY: self.key, "date": self.date, RAW: hashlib.sha256(self._raw).hexdigest()}
+        return found | {f"{SHA256}{file}": sha256(path) for file, path in self._files.items()}
+
+    def artifacts(self, scratch: Path) -> dict[str, Path]:
+        """Return the files by their paths in MLflow; those of other names are made in `scratch`."""
+        found = {f"model/{file}": path for file, path in self._files.items()}
+        found |= {f"validation/{f}": IN / "validation" / f for f in self._outputs("validation")}
+        for directory, manifest in self._manifests.items():
+            path = scratch / f"{manifest['stage']}.json"
+            found[f"lineage/{path.name}"] = shutil.copyfile(IN / directory / MANIFEST, path)
+        found[RAW] = scratch / "raw.json"
+        found[RAW].write_bytes(self._raw)
+        return found

@@ -1,0 +1,102 @@
+"""Record a model in MLflow as a run and a version, once, however often it is tried."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from connection import UnreachableError, files_below, unless_there
+from published import INPUT_MISSING, StageError
+from record import KEY, Record
+
+AT_ONCE = 100  # parameters or tags that MLflow takes in one request
+
+
+def register(client: Any, record: Record) -> tuple[Any, bool]:
+    """Return the version of a record, and whether it is new.
+
+    A version is made when all its files are there, and never changed. So what an earlier try left
+    is a version, of which at most the run has to be ended, or a run to go on with.
+    """
+    if found := versions(client, record):
+        if client.get_run(found[0].run_id).info.status != "FINISHED":
+            client.set_terminated(found[0].run_id)
+        return found[0], False
+    run = run_of(client, record)
+    log_values(client, run, record)
+    with tempfile.TemporaryDirectory() as scratch:
+        upload(run, record.artifacts(Path(scratch)))
+    version = client.create_model_version(
+        record.name,
+        f"{run.info.artifact_uri}/model",
+        run_id=run.info.run_id,
+        tags=record.version_tags() | {"experiment_id": run.info.experiment_id},
+    )
+    first = versions(client, record)[0]
+    if first.version != version.version:  # another one did the same at the same time
+        client.delete_model_version(record.name, version.version)
+        if first.run_id != version.run_id:
+            client.delete_run(version.run_id)
+        return first, False
+    client.set_terminated(run.info.run_id)
+    return version, True
+
+
+def versions(client: Any, record: Record) -> list[Any]:
+    """Return the versions with the record's key, the oldest first."""
+    query = f"name = '{record.name}' and tags.`{KEY}` = '{record.key}'"
+    return sorted(client.search_model_versions(query), key=lambda found: int(found.version))
+
+
+def run_of(client: Any, record: Record) -> Any:
+    """Return the record's run: the one that an earlier try began, or a new one."""
+    experiment = client.get_experiment_by_name(record.name)
+    if experiment is None:
+        with unless_there():
+            client.create_experiment(record.name)
+        experiment = client.get_experiment_by_name(record.name)
+    if experiment.lifecycle_stage != "active":
+        raise StageError(
+            f"The experiment {record.name} was deleted in MLflow: restore it, or take another "
+            "--name",
+            INPUT_MISSING,
+        )
+    query = f"tags.`{KEY}` = '{record.key}'"
+    begun = client.search_runs([experiment.experiment_id], query, order_by=["start_time ASC"])
+    if begun:
+        return begun[0]
+    tags = {KEY: record.key}
+    return client.create_run(experiment.experiment_id, run_name=record.date, tags=tags)
+
+
+def log_values(client: Any, run: Any, record: Record) -> None:
+    """Log parameters, metrics and tags; what is there already stays as it is."""
+    from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - see mlflow_client
+
+    started = run.info.start_time
+    values = [
+        *(Metric(name, float(value), started, 0) for name, value in record.metrics.items()),
+        # One that is there already cannot be changed.
+        *(Param(k, v) for k, v in record.params().items() if k not in run.data.params),
+        *(RunTag(name, value) for name, value in record.tags().items()),
+    ]
+    for start in range(0, len(values), AT_ONCE):
+        batch = values[start : start + AT_ONCE]
+        kinds = ([v for v in batch if isinstance(v, kind)] for kind in (Metric, Param, RunTag))
+        client.log_batch(run.info.run_id, *kinds)
+
+
+def upload(run: Any, files: Mapping[str, Path]) -> None:
+    """Upload files of a run by their paths there, and see that all are there in their full size."""
+    repository = files_below(run.info.artifact_uri)
+    folders = {target: target.rpartition("/")[0] for target in files}
+    for target, path in files.items():
+        repository.log_artifact(str(path), folders[target])
+    there = {
+        found.path: found.file_size
+        for folder in set(folders.values())
+        for found in repository.list_artifacts(folder)
+    }
+    for target, path in files.items():
+        if there.get(target) != path.stat().st_size:
+            raise UnreachableError(f"did not keep {target} as it was sent")

@@ -1,0 +1,98 @@
+"""Describe a version and get its files, from MLflow or from the copy of an earlier day."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from connection import files_below
+from published import IN, MANIFEST, VERSION, StageError, read_json, sha256, shown
+from record import RAW, SHA256
+
+
+def describe(version: Any) -> dict[str, Any]:
+    """Return version.json of a version in MLflow, the same whoever asks."""
+    tags = dict(version.tags)
+    files = {tag.removeprefix(SHA256): tags[tag] for tag in sorted(tags) if tag.startswith(SHA256)}
+    if not files or not {RAW, "date", "experiment_id"} <= tags.keys():
+        raise StageError(
+            f"Version {version.version} of {version.name} was not recorded by track, so nobody "
+            "knows what its files must be: promote one that was"
+        )
+    for file in files:
+        if file.startswith("/") or ".." in file.split("/"):
+            raise StageError(f"Version {version.version} of {version.name} has a file {file!r}")
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "raw.json")
+        download_file(version, version.source.rpartition("/")[0], RAW, path, tags[RAW])
+        raw = json.loads(path.read_bytes())["raw"]
+    return {
+        "name": version.name,
+        "version": str(version.version),
+        "run_id": version.run_id,
+        "experiment_id": tags["experiment_id"],
+        "date": tags["date"],
+        "files": files,
+        "raw": raw,
+    }
+
+
+def download(version: Any, folder: Path) -> dict[str, Any]:
+    """Download a version's files to a folder, all or none; return its version.json."""
+    described = describe(version)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
+        for file, digest in described["files"].items():
+            path = Path(scratch, file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            download_file(version, version.source, file, path, digest)
+        for path in list(Path(scratch).iterdir()):
+            path.rename(folder / path.name)
+    return described
+
+
+def download_file(version: Any, base: str, file: str, path: Path, digest: str) -> None:
+    """Download one file of a version. Raises StageError (65) unless it has the digest."""
+    from requests import HTTPError  # noqa: PLC0415 - see mlflow_client
+
+    try:
+        # The public way hides a full disk in a text, and asks for a list of the files first.
+        files_below(base)._download_file(file, str(path))
+    except HTTPError as error:
+        if error.response.status_code != 404:
+            raise
+        raise StageError(
+            f"{file} of version {version.version} is gone from MLflow: promote another version"
+        ) from error
+    if sha256(path) != digest:
+        raise StageError(
+            f"{file} of version {version.version} in MLflow is not as its tags say: it was changed "
+            "after it was recorded; promote another version"
+        )
+
+
+def copy_newest(name: str, folder: Path) -> tuple[dict[str, Any], str] | None:
+    """Copy the newest of /in/local/<day>/; return its version.json and where it was, if any is."""
+    copies = [path.parent for path in (IN / "local").glob(f"*/{VERSION}")]
+    if not copies:
+        return None
+    newest = max(copies, key=lambda copy: (started(copy), copy.name))
+    described = read_json(newest / VERSION, "name", "version", "run_id", "date", "files")
+    if described["name"] != name or not isinstance(described["files"], dict):
+        raise StageError(f"{shown(newest)} is of the model {described['name']}: not of {name}")
+    for file, digest in described["files"].items():
+        if sha256(newest / file) != digest:
+            raise StageError(
+                f"{shown(newest / file)} is not as {VERSION} says: remove {newest.name}"
+            )
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(newest / file, folder / file)
+    return described, shown(newest)
+
+
+def started(directory: Path) -> str:
+    """Return when a published directory was made, "" if it does not say."""
+    try:
+        return str(read_json(directory / MANIFEST, "started")["started"])
+    except (OSError, StageError):
+        return ""
