@@ -6,6 +6,7 @@ from typing import Any
 from published import INPUT_MISSING, VERSION, StageError, spoken
 
 PRODUCTION, PREVIOUS = "production", "previous"  # aliases of a registered model
+BEFORE = "microstage.before"  # its tag: both as they were before the last promotion
 
 Aliases = tuple[str | None, str | None]
 """The versions that are production and previous."""
@@ -38,6 +39,8 @@ def promote(
     # In this order a try that was cut short is repaired by the next one, which finds production
     # as it was; and there is always a version in production.
     if production:
+        if previous not in (None, production):
+            client.set_registered_model_tag(name, BEFORE, f"{production} {previous}")
         previous = set_alias(client, name, PREVIOUS, production)
     return (set_alias(client, name, PRODUCTION, version), previous), True
 
@@ -47,7 +50,10 @@ def rollback(client: Any, model: Any, name: str, out: str) -> tuple[Aliases, boo
     production, previous = aliases(model)
     if production is None:
         raise StageError(f"No version of {name} is in production", INPUT_MISSING)
-    if production == out and previous in (None, out):
+    if production == previous == out:  # a promotion was cut short, and never tried again
+        was, _, older = model.tags.get(BEFORE, "").partition(" ")
+        previous = older if was == out else None
+    if production == out and previous is None:
         raise StageError(
             f"Version {out} of {name} is in production and none was there before it: "
             "there is nothing to go back to",

@@ -97,6 +97,18 @@ def test_a_promotion_that_was_cut_short_is_completed(
     assert {"production": "2", "previous": "1"} == mlflow.aliases()
 
 
+def test_a_promotion_that_was_cut_short_and_given_up_forgets_no_version(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    for result in (one, two, tracked(mlflow, "three trees")):
+        promote(mlflow, result)
+    mlflow.set_alias("production", "2")  # as the last one would have left it between its calls
+    result = rollback(mlflow, two)
+
+    assert 0 == result.code
+    assert {"production": "1", "previous": "2"} == mlflow.aliases()
+
+
 def test_a_version_that_is_not_in_mlflow_is_refused(mlflow: Mlflow, one: Result) -> None:
     described = written(one, "version.json")
     for other in ({"version": "7"}, {"run_id": "0" * 32}):
