@@ -1,8 +1,9 @@
-"""Tell all that made a model, in the words of MLflow: parameters, metrics, tags, files."""
+"""Tell all that made a model, in the words of MLflow: parameters, metrics, tags, files, a note."""
 
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from published import IN, MANIFEST, read_json, read_manifest, sha256
@@ -63,8 +64,8 @@ class Record:
         return {name: str(value)[:6000] for name, value in found.items()}
 
     def tags(self) -> dict[str, str]:
-        """Return images, digests and Airflow's runs behind the model."""
-        found = {KEY: self.key, "date": self.date}
+        """Return images, digests and Airflow's runs behind the model, and the note."""
+        found = {KEY: self.key, "date": self.date, "mlflow.note.content": self.note()}
         found |= {f"{SHA256}{file}": digest for file, digest in self._data.items()}
         for manifest in self._manifests.values():
             stage, run = manifest["stage"], manifest.get("run", {})
@@ -87,3 +88,30 @@ class Record:
         found[RAW] = scratch / "raw.json"
         found[RAW].write_bytes(self._raw)
         return found
+
+    def note(self) -> str:
+        """Return what people read first, as Markdown."""
+        names = {"roc_auc": "AUC", "log_loss": "log loss"}
+        scores = [f"{names[k]} {self.metrics[k]:.3f}" for k in names if k in self.metrics]
+        learned = rows_of(self._model["trained_on"].get("rows"), self._learned)
+        # No day is left where rows were held out from among all days.
+        rest = [day for day in self._window if day not in self._learned] if self._learned else []
+        held_out = rows_of(self.metrics.get("rows"), rest)
+        images = [
+            f"{manifest['stage']} `{str(manifest['image_id']).rpartition(':')[2][:12]}`"
+            for manifest in self._manifests.values()
+        ]
+        return (
+            f"- Learned from {learned}\n"
+            f"- Validation: {', '.join([*scores, held_out])}\n"
+            f"- Images: {', '.join(images)}\n"
+            f"- What is behind it: `scripts/lineage models/{self.date}`\n"
+        )
+
+
+def rows_of(rows: float | None, days: Sequence[str]) -> str:
+    """Return in words how many rows of which days; neither needs to be known."""
+    counted = "rows" if rows is None else f"{rows} rows"
+    if len(days) < 2:
+        return " of ".join([counted, *days])
+    return f"{counted} of {len(days)} days, {min(days)} – {max(days)}"

@@ -31,6 +31,7 @@ def register(client: Any, record: Record) -> tuple[Any, bool]:
         f"{run.info.artifact_uri}/model",
         run_id=run.info.run_id,
         tags=record.version_tags() | {"experiment_id": run.info.experiment_id},
+        description=record.note(),
     )
     first = versions(client, record)[0]
     if first.version != version.version:  # another one did the same at the same time

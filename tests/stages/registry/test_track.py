@@ -97,6 +97,21 @@ def test_the_version_is_described(mlflow: Mlflow) -> None:
     assert {"version": "1", "roc_auc": 0.75, "created": True}.items() <= result.summary.items()
 
 
+def test_people_read_what_it_learned_from_and_how_good_it_is(mlflow: Mlflow) -> None:
+    tracked(mlflow, "one tree")
+    (run,), (version,) = mlflow.runs(), mlflow.versions()
+    stages = ("preprocess", "split", "train", "validate")
+    note = (
+        "- Learned from 1600 rows of 2 days, 2013-01-08 – 2013-01-09\n"
+        "- Validation: AUC 0.750, log loss 0.500, 800 rows of 2013-01-10\n"
+        f"- Images: {', '.join(f'{stage} `{sha256(stage)[:12]}`' for stage in stages)}\n"
+        "- What is behind it: `scripts/lineage models/2013-01-10`\n"
+    )
+
+    assert note == version["description"]
+    assert note == values(run, "tags")["mlflow.note.content"]
+
+
 def test_tracking_the_same_again_changes_nothing(mlflow: Mlflow) -> None:
     first = tracked(mlflow, "one tree")
     before = mlflow.runs(), mlflow.versions()
