@@ -1,8 +1,9 @@
 """
 ### predict: predictions for one day, every day
 
-Waits for the data, fetches the model in production, then runs `transform` and `predict`, each in
-its own container. Publishes `production/<ds>` (the model), `features/<ds>` and `predictions/<ds>`.
+Waits for the data (labels may come later), fetches the model in production, then runs `transform`
+and `predict`, each in its own container. Publishes `production/<ds>` (the model), `features/<ds>`
+and `predictions/<ds>`.
 
 - **Schedule**: daily at 00:00 UTC. There is no start date and no catch-up: after the DAG is
   switched on, the first automatic run is the next midnight.
@@ -11,7 +12,7 @@ its own container. Publishes `production/<ds>` (the model), `features/<ds>` and 
   does not answer, it is the copy that was fetched last. The Variable `model_path`, when it is set,
   wins: a directory such as `models/2013-01-06`.
 - **No model in production yet**: the run says so and is skipped. Approve one in train_model.
-- **Waiting**: up to 24 hours for `raw/<ds>`, without holding a slot.
+- **Waiting**: up to 24 hours for `raw/<ds>/data.csv`, without holding a slot.
 - **A manual run** predicts the day of its logical date, or today when it has none.
 - **A backfill** predicts every day of its range with the model that is in production now, which may
   have learned from some of them; the reports of the DAG monitor say which.
@@ -22,7 +23,7 @@ its own container. Publishes `production/<ds>` (the model), `features/<ds>` and 
 from airflow.sdk import DAG, Param
 from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_decisions import FetchModel
-from stage_operator import StageOperator
+from stage_operator import PATIENT, StageOperator
 from stage_schedule import DAILY
 from stage_sensors import WaitForData
 
@@ -44,8 +45,8 @@ with DAG(
     },
     tags=["microstage", "daily"],
 ):
-    wait_for_data = WaitForData(task_id="wait_for_data")
-    fetch = FetchModel(task_id="fetch", skip_on_exit_code=66)
+    wait_for_data = WaitForData(task_id="wait_for_data", files=["data.csv"])
+    fetch = FetchModel(task_id="fetch", skip_on_exit_code=66, **PATIENT)
     transform = StageOperator(task_id="transform", model=MODEL)
     predict = StageOperator(task_id="predict", model=MODEL)
 

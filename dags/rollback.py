@@ -1,30 +1,33 @@
 """
 ### rollback: the version before goes back into production
 
-Started by hand alone. Finds out which version is in production, and lets it and the one that was
-there before change places. The next run of predict uses it; predictions that are there stay.
+Started by hand alone. Finds out which version is in production (`outgoing`), lets it and the one
+that was there before change places (`rollback`), and refreshes the copy that predicts when MLflow
+is down (`standby`). The next run of predict uses it; predictions that are there stay.
 
 - **Twice** in one run (a retry, a cleared `rollback`) is the same as once. To go back again, start
   the DAG again.
-- **`ds`** is the date of the run; its records are in `production/<ds>` and `rollbacks/<ds>`.
+- **`ds`** is the date of the run; its records are in `rollbacks/<ds>`.
 """
 
 from airflow.sdk import DAG
 from stage_alerts import DEFAULT_ARGS, on_run_failure
-from stage_operator import StageOperator
+from stage_operator import PATIENT, StageOperator
 
 with DAG(
     dag_id="rollback",
     description="The previous version of the model goes back into production",
     doc_md=__doc__,
     schedule=None,
+    is_paused_upon_creation=False,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
     on_failure_callback=on_run_failure,
     tags=["microstage", "by hand"],
 ):
-    fetch = StageOperator(task_id="fetch")
-    rollback = StageOperator(task_id="rollback")
+    outgoing = StageOperator(task_id="outgoing", **PATIENT)
+    rollback = StageOperator(task_id="rollback", **PATIENT)
+    standby = StageOperator(task_id="standby", **PATIENT)
 
-    fetch >> rollback
+    outgoing >> rollback >> standby

@@ -43,6 +43,7 @@ SUMMARY = "summary.json"
 STAGING = ".staging"
 MAX_SUMMARY_BYTES = 64 * 1024  # it becomes an XCom, which is a row of Airflow's database
 MAX_STAGING_DAYS = 7
+KILLED, TERMINATED = 128 + 9, 128 + 15  # as shells count what a signal ended
 
 
 @dataclass(frozen=True)
@@ -328,6 +329,8 @@ def failure(row: Row, ended: Exit) -> StageError | None:
         return None
     line = ended.last_line or "it said nothing on stderr"
     meaning = MEANING.get(ended.code, "an error")
+    if ended.code in (KILLED, TERMINATED):
+        meaning = "somebody or something killed it"
     code = ended.code if ended.code in MEANING else 1
     return StageExitError(code, f"{row.stage}: {line} (exit code {ended.code}, {meaning})")
 
@@ -352,11 +355,13 @@ def _model(data: DataFolder, job: Job) -> dict[str, str]:
     if "model" not in job.sources:
         return {}
     model = {"path": job.sources["model"]}
-    try:
-        version = json.loads((data.path(model["path"]) / "version.json").read_bytes())
-        return {**model, "name": str(version["name"]), "version": str(version["version"])}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return model  # never registered
+    for place in ("", "version/"):  # a copy from the registry, or what was tracked there
+        try:
+            version = json.loads((data.path(model["path"]) / f"{place}version.json").read_bytes())
+            return {**model, "name": str(version["name"]), "version": str(version["version"])}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            continue
+    return model  # never registered
 
 
 def _refuse_foreign(target: Path, job: Job) -> None:

@@ -3,7 +3,7 @@
 Each decision can be given to a Variable of Airflow (Admin, Variables):
 
     model_path         a directory such as models/2013-01-06: predict with it, not with production
-    auto_promotion     "better" or "not_worse": promote by the verdict; "off": ask (the default)
+    auto_promotion     "better" or "not_worse": promote by the comparison; "off": ask (the default)
     retrain_on_alert   "on": train again when quality is below its threshold; "off": the default
 """
 
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-# Verdicts that lead to a promotion without a person, by the value of the Variable auto_promotion.
-AUTOMATIC = {
-    "better": ("first", "better"),
-    "not_worse": ("first", "better", "no_clear_difference"),
-}
+# What a promotion without a person must not cost, at the least favourable end of its interval.
+MARGIN = 0.02  # of the AUC
+MORE_LOSS = 1.05  # times the log loss
 METRICS = {
     "roc_auc": "AUC",
     "average_precision": "average precision",
@@ -55,31 +53,27 @@ class FetchModel(StageOperator):
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         if path := Variable.get("model_path", default=None):
             try:
-                return {"path": check_model(path)}
+                check_model(path)
             except StageError as error:
-                raise AirflowFailException(str(error)) from None
+                raise AirflowFailException(f"The Variable model_path is wrong: {error}") from None
+            self.log.warning("The Variable model_path is set: %s, not what is in production.", path)
+            return {"path": path}
         summary = super().execute(context)
         return {"path": load_row(self.stage).to.replace("{ds}", self.ds), **summary}
 
 
-def check_model(path: str) -> str:
-    """Return the value of the Variable model_path. Raises StageError unless a model is there."""
+def check_model(path: str) -> None:
+    """Raise StageError unless the directory holds a model, as it was published."""
     folder = DataFolder.from_environment().path(path)
     what_to_do = "name a directory like models/2013-01-06, or delete the Variable"
     if missing := [file for file in load_row("train").files if not (folder / file).is_file()]:
-        raise StageError(
-            NO_INPUT,
-            f"The Variable model_path names {path}, which lacks {', '.join(missing)}; "
-            f"{what_to_do}.",
-        )
+        raise StageError(NO_INPUT, f"{path} lacks {', '.join(missing)}; {what_to_do}.")
     published = _read(folder / MANIFEST).get("outputs", {})
     if changed := [file for file in published if digest(folder / file) != published[file]]:
         raise StageError(
             BAD_DATA,
-            f"The Variable model_path names {path}, where {', '.join(changed)} is no longer what "
-            f"was published; {what_to_do}.",
+            f"{path}: {', '.join(changed)} is no longer what was published; {what_to_do}.",
         )
-    return path
 
 
 # --- what goes into production --------------------------------------------------------------------
@@ -107,31 +101,50 @@ class ApprovePromotion(ApprovalOperator):
         label = f"{version['name']} version {version['version']}"
         if champion.get("version") == version["version"]:
             raise AirflowSkipException(f"{label} is in production already.")
-        if automatic(Variable.get("auto_promotion", default="off"), comparison):
+        policy = switch("auto_promotion", "better", "not_worse")
+        if automatic(policy, comparison):
             self.log.info("Promoted without asking: %s", comparison["reason"])
-            return {"chosen_options": [self.APPROVE], "automatic": True}
+            return {"by": f"auto_promotion={policy}"}
         self.subject = f"Put {label}, trained for {self.ds}, into production?"
         self.body = "\n".join(body(version, comparison, newest_report(self.ds)))
         self.response_timeout = timedelta(hours=float(self.hours))
         return super().execute(context)
 
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        answer = super().execute_complete(context, event)
+        user = answer["responded_by_user"] or {}
+        return {**answer, "by": user.get("name") or user.get("id") or ""}
+
+
+def switch(variable: str, *values: str) -> str:
+    """Return the value of a Variable: one of these, or "off" when it is not set."""
+    value = str(Variable.get(variable, default="off")).strip().lower()
+    if value not in ("off", *values):
+        known = ", ".join(["off", *values])
+        raise AirflowFailException(
+            f"The Variable {variable} is {value!r}; it must be one of {known}."
+        )
+    return value
+
 
 def automatic(policy: str, comparison: dict[str, Any]) -> bool:
-    """Tell whether to promote without asking; False: ask. Raises AirflowSkipException for a no."""
-    if policy == "off":
+    """Tell whether to promote without asking; False: ask. Raises AirflowSkipException for a no.
+
+    Not worse is what has no clear difference and, at the lower end of the interval, loses at most
+    MARGIN of the AUC: a wide interval alone is no evidence. Whatever the verdict, a model that may
+    be no better than chance, or whose probabilities are worse, is a person's decision.
+    """
+    if policy == "off" or comparison["verdict"] == "not_comparable":
         return False
-    if policy not in AUTOMATIC:
-        known = ", ".join(["off", *AUTOMATIC])
-        raise AirflowFailException(
-            f"The Variable auto_promotion is {policy!r}; it must be one of {known}."
-        )
-    verdict = comparison["verdict"]
-    worthless = verdict == "first" and not comparison["challenger"].get("roc_auc_low", 0) > 0.5
-    if verdict == "not_comparable" or worthless:
-        return False
-    if verdict in AUTOMATIC[policy]:
-        return True
-    raise AirflowSkipException(f"Production stays as it is: {comparison['reason']}")
+    challenger, champion = comparison["challenger"], comparison["champion"] or {}
+    verdict, low = comparison["verdict"], (comparison["difference"] or {}).get("low", 0)
+    if verdict == "worse" or (policy == "better" and verdict == "no_clear_difference"):
+        raise AirflowSkipException(f"Production stays as it is: {comparison['reason']}")
+    return bool(
+        challenger["roc_auc_low"] > 0.5
+        and low > -MARGIN
+        and challenger["log_loss"] <= MORE_LOSS * champion.get("log_loss", float("inf"))
+    )
 
 
 def body(version: dict[str, Any], comparison: dict[str, Any], report: str) -> Iterator[str]:
@@ -151,8 +164,10 @@ def body(version: dict[str, Any], comparison: dict[str, Any], report: str) -> It
             yield f"| {name} | {both[0]} | {both[1]} |"
     yield ""
     learned = comparison["proof"]["challenger_trained_on"]
-    if learned:
+    if len(learned) > 1:
         yield f"It has learned from {len(learned)} days, {learned[0]} to {learned[-1]}."
+    elif learned:
+        yield f"It has learned from one day, {learned[0]}."
     mlflow = os.environ.get("MICROSTAGE_MLFLOW_URL", "")
     run = f"{mlflow}/#/experiments/{version['experiment_id']}/runs/{version['run_id']}"
     yield ""
@@ -210,7 +225,7 @@ class Retrain(TriggerDagRunOperator):
     def execute(self, context: Context) -> Any:
         if read_quality(self.ds)["ok"]:
             raise AirflowSkipException("Quality is as it should be: no new model is needed.")
-        if Variable.get("retrain_on_alert", default="off") != "on":
+        if switch("retrain_on_alert", "on") == "off":
             raise AirflowSkipException(
                 "Quality is bad, but the Variable retrain_on_alert is not on: nothing is trained."
             )

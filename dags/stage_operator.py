@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 DS = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
 
 
+# For steps that need a service: it may be away for a quarter of an hour, for an upgrade or so.
+PATIENT: dict[str, Any] = {
+    "retries": 6,
+    "retry_delay": timedelta(seconds=15),
+    "retry_exponential_backoff": True,
+}
+
+
 class StageOperator(DockerOperator):
     """Run one stage for one day in its own container, and publish what it wrote.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 SETTLED_SECONDS = 10.0  # files from outside are complete when they have not changed for so long
 
+RAW_FILES = ("data.csv", "target.csv")
+
 # What a look found: the result, or None and a sentence about what is still missing.
 Look = tuple[Any | None, str]
 
 
-def look_for_data(days: list[str]) -> Look:
+def look_for_data(days: list[str], files: list[str]) -> Look:
     """Look for complete data of every day.
 
-    A day is complete when a stage published it (it has a manifest), or when data.csv and
-    target.csv came from outside and have not changed for ten seconds.
+    A day is complete when a stage published it (it has a manifest), or when its files came from
+    outside and have not changed for ten seconds.
     """
     data = DataFolder.from_environment()
     for day in days:
@@ -38,9 +40,9 @@ def look_for_data(days: list[str]) -> Look:
             continue
         try:
             # ctime and not mtime: copying tools set mtime back to that of the original.
-            changed = max((folder / name).stat().st_ctime for name in ("data.csv", "target.csv"))
+            changed = max((folder / name).stat().st_ctime for name in files)
         except OSError:
-            return None, f"raw/{day} lacks {MANIFEST}, or data.csv and target.csv"
+            return None, f"raw/{day} lacks {' or '.join(files)}"
         if time.time() - changed < SETTLED_SECONDS:
             return None, f"the files in raw/{day} are still changing"
     return days, ""
@@ -133,21 +135,25 @@ class WaitForData(_WaitSensor):
 
     :param ds: the last day of the window
     :param window: number of days
+    :param files: what must be there of a day; without labels, which come later, data.csv alone
     """
 
     template_fields = ("ds", "window")
     look = "data"
 
-    def __init__(self, *, window: int | str = 1, **kwargs: Any) -> None:
+    def __init__(
+        self, *, window: int | str = 1, files: Sequence[str] = RAW_FILES, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.window = window
+        self.files = list(files)
 
     def execute(self, context: Context) -> Any:  # noqa: ARG002 - Airflow's
         try:
             days = window_days(self.ds, self.window)
         except StageError as error:
             raise AirflowFailException(str(error)) from None
-        return self.wait(days=days)
+        return self.wait(days=days, files=self.files)
 
 
 class WaitForPredictions(_WaitSensor):

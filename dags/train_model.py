@@ -3,15 +3,16 @@
 
 Waits for the data, then runs `preprocess`, `split`, `train` and `validate`; records the model with
 all that made it in MLflow (`track`), fetches the one in production (`champion`), scores both on the
-same rows, which neither has learned from (`compare`), asks a person (`approve`), and puts it into
-production (`promote`). Every stage runs in its own container. Publishes `processed/<ds>` and
-`models/<ds>`.
+same rows, which neither has learned from (`compare`), asks a person (`approve`), puts it into
+production (`promote`), and refreshes the copy that predicts when MLflow is down (`standby`). Every
+stage runs in its own container. Publishes `processed/<ds>` and `models/<ds>`.
 
 - **Schedule**: weekly, Sunday at 00:00 UTC. There is no start date and no catch-up: after the DAG
   is switched on, the first automatic run is the next Sunday.
 - **`ds`** is the date of the run, and the last day of data that the model sees. The parameter
   `window` is the number of days up to and including `ds`; with more than one, the newest days
-  validate what the earlier ones trained.
+  validate what the earlier ones trained. With one day, `compare` shows both models' metrics but
+  gives no verdict: the new one alone has learned from rows of that day.
 - **Waiting for data**: up to 24 hours for `raw/<day>` of every day of the window, without holding
   a slot.
 - **The approval** waits in the UI (Required Actions) and holds no slot. Rejecting leaves production
@@ -27,7 +28,7 @@ production (`promote`). Every stage runs in its own container. Publishes `proces
 from airflow.sdk import DAG, Param
 from stage_alerts import DEFAULT_ARGS, on_run_failure
 from stage_decisions import ApprovePromotion
-from stage_operator import StageOperator
+from stage_operator import PATIENT, StageOperator
 from stage_schedule import WEEKLY
 from stage_sensors import WaitForData
 
@@ -54,12 +55,17 @@ with DAG(
     split = StageOperator(task_id="split")
     train = StageOperator(task_id="train")
     validate = StageOperator(task_id="validate")
-    track = StageOperator(task_id="track")
+    track = StageOperator(task_id="track", **PATIENT)
     # The first model finds nothing in production (66): it is compared with nothing.
-    champion = StageOperator(task_id="champion", skip_on_exit_code=66)
+    champion = StageOperator(task_id="champion", skip_on_exit_code=66, **PATIENT)
     compare = StageOperator(task_id="compare", trigger_rule="none_failed")
     approve = ApprovePromotion(task_id="approve", hours="{{ params.approval_hours }}")
-    promote = StageOperator(task_id="promote")
+    promote = StageOperator(
+        task_id="promote",
+        stage_params={"approved-by": "{{ ti.xcom_pull('approve')['by'] }}"},
+        **PATIENT,
+    )
+    standby = StageOperator(task_id="standby", **PATIENT)
 
     wait_for_data >> preprocess >> split >> train >> validate
-    validate >> track >> champion >> compare >> approve >> promote
+    validate >> track >> champion >> compare >> approve >> promote >> standby

@@ -28,6 +28,7 @@ CHAINS = {
         "compare": {"champion"},
         "approve": {"compare"},
         "promote": {"approve"},
+        "standby": {"promote"},
     },
     "predict": {
         "wait_for_data": set(),
@@ -41,7 +42,7 @@ CHAINS = {
         "check_quality": {"monitor"},
         "retrain": {"monitor", "wait_for_predictions"},
     },
-    "rollback": {"fetch": set(), "rollback": {"fetch"}},
+    "rollback": {"outgoing": set(), "rollback": {"outgoing"}, "standby": {"rollback"}},
 }
 SCHEDULED = [dag_id for dag_id in CHAINS if dag_id != "rollback"]
 DECISIONS = {"approve", "check_quality", "retrain"}
@@ -105,6 +106,10 @@ def next_run(dag: Any, after: Any = None, **restriction: Any) -> Any:
     )
 
 
+def test_going_back_waits_for_nobody_to_switch_it_on_first(bag: DagBag) -> None:
+    assert bag.dags["rollback"].is_paused_upon_creation is False
+
+
 @pytest.mark.parametrize("dag_id", SCHEDULED)
 def test_switching_a_dag_on_starts_nothing_before_its_next_time(bag: DagBag, dag_id: str) -> None:
     assert next_run(bag.dags[dag_id]).run_after > pendulum.now("UTC")
@@ -138,7 +143,7 @@ def test_the_dags_make_predictions_and_a_report_with_the_real_images(
     monkeypatch.setenv("MICROSTAGE_STAGES", str(DAGS / "stages.toml"))
     monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", "models/2013-01-06")
     sunday, monday = pendulum.datetime(2013, 1, 6), pendulum.datetime(2013, 1, 7)
-    registry = "track|champion|compare|approve|promote"
+    registry = "track|champion|compare|approve|promote|standby"
     runs = [
         bag.dags[dag_id].test(logical_date=day, mark_success_pattern=skipped)
         for dag_id, day, skipped in [

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 from dags_harness import DAY
@@ -17,6 +18,7 @@ from stage_decisions import (
     automatic,
     body,
     newest_report,
+    switch,
 )
 from stage_operator import StageOperator
 
@@ -35,6 +37,7 @@ def comparison(verdict: str, **more: Any) -> dict[str, Any]:
         "reason": "Because.",
         "challenger": {"roc_auc": 0.641, "log_loss": 0.5, "roc_auc_low": 0.6},
         "champion": {"name": "microstage", "version": "2", "roc_auc": 0.629, "log_loss": 0.51},
+        "difference": {"low": -0.01, "high": 0.03},
         "proof": {"challenger_trained_on": ["2013-01-01", "2013-01-02"]},
     } | more
 
@@ -53,8 +56,8 @@ def test_the_variable_names_the_model(data: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("models/mine", r"lacks model\.json, preprocess\.json"),
-        ("models/changed", r"model\.txt is no longer what was published"),
+        ("models/mine", r"models/mine lacks model\.json, preprocess\.json"),
+        ("models/changed", r"models/changed: model\.txt is no longer what was published"),
         ("../models", "not a path below the data folder"),
         ("/data/models", "not a path below the data folder"),
     ],
@@ -69,7 +72,7 @@ def test_a_wrong_variable_fails_at_once(
     write(data / "models/changed/manifest.json", {"outputs": outputs})
     monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", path)
 
-    with pytest.raises(AirflowFailException, match=sentence):
+    with pytest.raises(AirflowFailException, match=f"Variable model_path is wrong: .*{sentence}"):
         FetchModel(task_id="fetch", ds=DAY).execute({})
 
 
@@ -98,40 +101,67 @@ def test_the_directory_of_the_fetched_model_is_returned(run_stage: RunStage) -> 
 # --- what goes into production
 
 
+BETTER = {"low": 0.004, "high": 0.04}
+CLOSE, WIDE = {"low": -0.015, "high": 0.03}, {"low": -0.12, "high": 0.18}
+
+
 @pytest.mark.parametrize(
-    ("policy", "verdict", "expected"),
+    ("policy", "verdict", "difference", "expected"),
     [
-        ("off", "better", "ask"),
-        ("off", "worse", "ask"),
-        ("better", "better", "promote"),
-        ("better", "first", "promote"),
-        ("better", "no_clear_difference", "leave"),
-        ("better", "worse", "leave"),
-        ("better", "not_comparable", "ask"),
-        ("not_worse", "no_clear_difference", "promote"),
-        ("not_worse", "worse", "leave"),
+        ("off", "better", BETTER, "ask"),
+        ("off", "worse", BETTER, "ask"),
+        ("better", "better", BETTER, "promote"),
+        ("better", "first", None, "promote"),
+        ("better", "no_clear_difference", CLOSE, "leave"),
+        ("better", "worse", WIDE, "leave"),
+        ("better", "not_comparable", BETTER, "ask"),
+        ("not_worse", "better", BETTER, "promote"),
+        ("not_worse", "no_clear_difference", CLOSE, "promote"),
+        ("not_worse", "no_clear_difference", WIDE, "ask"),  # no evidence of either
+        ("not_worse", "worse", WIDE, "leave"),
     ],
 )
-def test_the_variable_decides_where_the_verdict_is_clear(
-    policy: str, verdict: str, expected: str
+def test_the_variable_decides_where_the_comparison_is_clear(
+    policy: str, verdict: str, difference: Any, expected: str
 ) -> None:
     try:
-        decided = "promote" if automatic(policy, comparison(verdict)) else "ask"
+        found = automatic(policy, comparison(verdict, difference=difference))
+        decided = "promote" if found else "ask"
     except AirflowSkipException:
         decided = "leave"
 
     assert expected == decided
 
 
-def test_a_first_model_that_may_be_worth_nothing_is_a_persons_decision() -> None:
-    guess = comparison("first", challenger={"roc_auc": 0.51, "roc_auc_low": 0.48})
+@pytest.mark.parametrize(
+    "challenger",
+    [
+        {"roc_auc": 0.51, "roc_auc_low": 0.48, "log_loss": 0.5},  # perhaps no better than chance
+        {"roc_auc": 0.70, "roc_auc_low": 0.65, "log_loss": 0.6},  # ranks well, lies about how sure
+    ],
+)
+def test_a_doubtful_model_is_a_persons_decision_whatever_the_verdict(
+    challenger: dict[str, float],
+) -> None:
+    doubtful = comparison("better", difference=BETTER, challenger=challenger)
 
-    assert automatic("better", guess) is False
+    assert automatic("better", doubtful) is False
 
 
-def test_an_unknown_value_of_the_variable_is_refused() -> None:
+@pytest.mark.parametrize(("value", "expected"), [(" Better ", "better"), ("OFF", "off")])
+def test_a_variable_is_read_as_people_write_it(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_AUTO_PROMOTION", value)
+
+    assert expected == switch("auto_promotion", "better", "not_worse")
+
+
+def test_an_unknown_value_of_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_AUTO_PROMOTION", "yes")
+
     with pytest.raises(AirflowFailException, match="must be one of off, better, not_worse"):
-        automatic("yes", comparison("better"))
+        switch("auto_promotion", "better", "not_worse")
 
 
 def test_a_person_sees_verdict_metrics_and_links(
@@ -146,6 +176,7 @@ def test_a_person_sees_verdict_metrics_and_links(
     assert "**Verdict: better.** Because." == text[0]
     assert "| | this model (version 3) | in production (version 2) |" in text
     assert "| AUC | 0.6410 | 0.6290 |" in text
+    assert "It has learned from 2 days, 2013-01-01 to 2013-01-02." in text
     assert "(http://localhost:5000/#/experiments/1/runs/abc)" in text[-2]
     assert "(http://localhost:8082/2013-01-05/report.html)" in text[-1]
 
@@ -185,6 +216,24 @@ def test_a_person_is_asked_and_has_so_many_hours(
 
 
 # --- what bad quality leads to
+
+
+@pytest.mark.parametrize(
+    ("user", "by"),
+    [({"id": "7", "name": "ada"}, "ada"), ({"id": "7", "name": ""}, "7"), (None, "")],
+)
+def test_who_has_approved_is_told_to_the_registry(user: Any, by: str) -> None:
+    event = {
+        "chosen_options": ["Approve"],
+        "params_input": {},
+        "responded_at": pendulum.now("UTC"),
+        "responded_by_user": user,
+    }
+    context: Any = {"task_instance": SimpleNamespace(id="1")}
+
+    answer = ApprovePromotion(task_id="approve", ds=DAY, hours=1).execute_complete(context, event)
+
+    assert by == answer["by"]
 
 
 def test_bad_quality_fails_with_its_sentences_and_a_link(

@@ -14,6 +14,8 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from dags_harness import DAY, read_xcom, states
 from stage_sensors import LookTrigger, WaitForPredictions, look_for_data, look_for_predictions
 
+FILES = ["data.csv", "target.csv"]
+
 
 def write(folder: Path, *names: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
@@ -24,7 +26,7 @@ def write(folder: Path, *names: str) -> None:
 def test_a_day_that_a_stage_published_is_complete(data: Path) -> None:
     write(data / "raw" / DAY, "data.csv", "target.csv", "manifest.json")
 
-    assert ([DAY], "") == look_for_data([DAY])
+    assert ([DAY], "") == look_for_data([DAY], FILES)
 
 
 def test_a_day_from_outside_is_complete_when_both_files_have_settled(
@@ -32,22 +34,31 @@ def test_a_day_from_outside_is_complete_when_both_files_have_settled(
 ) -> None:
     monkeypatch.setattr(stage_sensors, "SETTLED_SECONDS", 0.3)
     write(data / "raw" / DAY, "data.csv")
-    alone = look_for_data([DAY])
+    alone = look_for_data([DAY], FILES)
     write(data / "raw" / DAY, "target.csv")
     os.utime(data / "raw" / DAY / "target.csv", (0, 0))  # as a copy that keeps times leaves it
-    fresh = look_for_data([DAY])
+    fresh = look_for_data([DAY], FILES)
     time.sleep(0.4)
-    settled = look_for_data([DAY])
+    settled = look_for_data([DAY], FILES)
 
-    assert (None, f"raw/{DAY} lacks manifest.json, or data.csv and target.csv") == alone
+    assert (None, f"raw/{DAY} lacks data.csv or target.csv") == alone
     assert (None, f"the files in raw/{DAY} are still changing") == fresh
     assert ([DAY], "") == settled
+
+
+def test_labels_may_come_later_where_only_the_data_is_needed(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_sensors, "SETTLED_SECONDS", 0)
+    write(data / "raw" / DAY, "data.csv")
+
+    assert ([DAY], "") == look_for_data([DAY], ["data.csv"])
 
 
 def test_every_day_of_the_window_is_waited_for(data: Path) -> None:
     write(data / "raw" / DAY, "manifest.json")
 
-    result, missing = look_for_data(["2013-01-05", DAY])
+    result, missing = look_for_data(["2013-01-05", DAY], FILES)
 
     assert result is None
     assert "raw/2013-01-05" in missing
@@ -67,7 +78,7 @@ def test_predictions_tell_which_model_made_them(data: Path) -> None:
 
 def test_a_trigger_survives_being_stored() -> None:
     """The triggerer makes it anew from what the database holds."""
-    path, fields = LookTrigger("data", {"days": [DAY]}, 12.5, 0.5).serialize()
+    path, fields = LookTrigger("data", {"days": [DAY], "files": FILES}, 12.5, 0.5).serialize()
 
     assert "stage_sensors.LookTrigger" == path
     assert fields == LookTrigger(**json.loads(json.dumps(fields))).serialize()[1]

@@ -54,9 +54,9 @@ def test_each_day_is_predicted_by_a_copy_of_the_model_in_production(stack: Stack
 def test_every_published_file_is_as_its_manifest_says(stack: Stack) -> None:
     manifests = stack.manifests()
 
-    # Days; what each training published, the first also its promotion, the second its champion;
-    # model, features, predictions and report of each predicted day.
-    assert len(manifests) == 23 + 2 * 6 + 1 + 1 + 6 * 4
+    # Days; what each training published, the first also its promotion and the standby copy, the
+    # second its champion; model, features, predictions and report of each predicted day.
+    assert len(manifests) == 23 + 2 * 6 + 2 + 1 + 6 * 4
     for directory, text in manifests.items():
         for name, expected in json.loads(text)["outputs"].items():
             content = (stack.data / directory / name).read_bytes()

@@ -184,6 +184,9 @@ def test_approving_puts_the_new_model_into_production_and_keeps_the_one_before(
     assert before == {"production": "1"}
     assert story.states("train_model", THIRD)["promote"] == "success"
     assert story.aliases() == {"production": "3", "previous": "1"}
+    version = story.mlflow("GET", "model-versions/get", name="microstage", version="3")
+    tags = {tag["key"]: tag["value"] for tag in version["model_version"]["tags"]}
+    assert tags["approved_by"] == "admin"
     assert story.predict(day(28))["version"] == "3"
 
 
@@ -214,29 +217,56 @@ def test_lineage_leads_from_a_prediction_to_the_model_and_the_days_it_learned_fr
 
 
 def test_rolling_back_lets_the_two_versions_change_places_once(story: Story) -> None:
-    story.run("rollback", day(29))
+    predicted = story.stack.manifests()
+    story.run("rollback", day(28))
     after = story.aliases()
-    run = story.airflow.find("rollback", day(29))
-    body = {"dry_run": False, "task_ids": ["rollback"], "only_failed": False, "dag_run_id": ""}
+    run = story.airflow.find("rollback", day(28))
+    body = {"dry_run": False, "task_ids": ["rollback"], "only_failed": False}
     body["dag_run_id"] = run.rpartition("/")[2]
     story.airflow.call("POST", "/api/v2/dags/rollback/clearTaskInstances", body)
     wait_until(lambda: story.airflow.call("GET", run)["state"] == "success")
+    changed = {
+        path for path, text in story.stack.manifests().items() if text != predicted.get(path)
+    }
 
     assert after == {"production": "1", "previous": "3"}
     assert story.aliases() == after
-    assert story.predict(day(29))["version"] == "1"
+    # What was predicted on that day stays as it is, and so does the model that did it.
+    assert changed == {
+        "production/standby",
+        "rollbacks/2013-01-28",
+        "rollbacks/2013-01-28/rollback",
+    }
 
 
-def test_without_mlflow_the_last_copy_goes_on_predicting(story: Story) -> None:
-    story.airflow.run("generate_data", [day(30)], {})
+def test_without_mlflow_what_is_in_production_goes_on_predicting(story: Story) -> None:
+    """The newest copy is not that of the last prediction, which version 3 made."""
     story.stack.run("docker", "compose", "stop", "mlflow")
     try:
-        model = story.predict(day(30))
+        model = story.predict(day(29))
     finally:
         story.stack.run("docker", "compose", "up", "--wait", "mlflow")
 
     assert model["version"] == "1"
-    assert "WARNING" in story.log("predict", day(30), "fetch")
+    assert "WARNING" in story.log("predict", day(29), "fetch")
+
+
+def test_a_day_is_predicted_before_its_labels_come_and_judged_after(story: Story) -> None:
+    raw = story.stack.data / f"raw/{day(30)}"
+    other = story.stack.data / f"raw/{day(29)}"
+    raw.mkdir()
+    (raw / "data.csv").write_bytes((other / "data.csv").read_bytes())
+    states = story.run("predict", day(30))
+    story.run("monitor", day(30))
+    before = json.loads((story.stack.data / f"reports/{day(30)}/quality.json").read_text())
+    (raw / "target.csv").write_bytes((other / "target.csv").read_bytes())
+    story.run("monitor", day(30))
+    after = json.loads((story.stack.data / f"reports/{day(30)}/quality.json").read_text())
+
+    assert set(states.values()) == {"success"}
+    assert (before["labels"], before["roc_auc"]) == (False, None)
+    assert after["labels"] is True
+    assert 0.4 < after["roc_auc"] < 0.9
 
 
 def test_the_variable_model_path_wins_and_a_wrong_one_is_named(story: Story) -> None:
@@ -246,9 +276,9 @@ def test_the_variable_model_path_wins_and_a_wrong_one_is_named(story: Story) -> 
         states = story.run("predict", day(31))
         said = story.log("predict", day(31), "fetch")
 
-    assert model == {"path": "models/2013-01-20"}
+    assert model == {"path": "models/2013-01-20", "name": "microstage", "version": "2"}
     assert states["fetch"] == "failed"
-    assert "The Variable model_path names models/nowhere, which lacks model.txt" in said
+    assert "The Variable model_path is wrong: models/nowhere lacks model.txt" in said
 
 
 def test_without_a_model_in_production_predict_says_so_and_is_skipped(story: Story) -> None:

@@ -496,6 +496,24 @@ def test_a_manifest_names_the_version_of_the_model(data: DataFolder, run: RunJob
     assert {"path": "production", "name": "microstage", "version": "3"} == manifest["model"]
 
 
+def test_a_manifest_names_the_version_that_was_tracked_beside_a_model(
+    data: DataFolder, run: RunJob
+) -> None:
+    (data.root / "models/mine/version").mkdir(parents=True)
+    (data.root / "models/mine/model.txt").write_text("a model")
+    version = data.root / "models/mine/version/version.json"
+    version.write_text('{"name": "microstage", "version": "2"}')
+    run(stage(), sources={"model": "models/mine"})
+
+    manifest = json.loads((data.root / "models/day/manifest.json").read_text())
+    assert {"path": "models/mine", "name": "microstage", "version": "2"} == manifest["model"]
+
+
+def test_a_stage_that_was_killed_is_said_to_be(run: RunJob) -> None:
+    with pytest.raises(StageError, match=r"exit code 137, somebody or something killed it"):
+        run(lambda _: Exit(137))
+
+
 def test_a_setting_that_a_network_needs_is_named_when_it_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
