@@ -25,7 +25,7 @@ def get(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Get]:
         write(data / "reports" / day / "summary.json", json.dumps(summary))
     write(data / "reports" / "2013-01-14" / "manifest.json", "{}")
     write(data / "raw" / "2013-01-14" / "report.html", "secret")
-    data.chmod(0o755)  # noqa: S103 - the server runs as another user
+    data.chmod(0o755)
     command = ["uvicorn", "--app-dir=/opt/reports", "--host=0.0.0.0", "reports:app"]
     container = docker(
         *("run", "--detach", "--read-only", "--cap-drop=ALL", "--publish=127.0.0.1::8000"),
