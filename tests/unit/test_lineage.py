@@ -183,13 +183,53 @@ def test_a_published_file_that_was_changed_is_told(data: Path, lineage: Lineage)
     assert 1 == done.returncode
     start = "!!! CHANGED: models/2013-01-13/model.txt was published as "
     assert [start] == [line[: len(start)] for line in loud(done)]
-    assert "NOT INTACT: 1 problems" in done.stderr
+    assert "NOT INTACT: 1 problem in 9 directories" in done.stderr
 
 
 def test_a_file_that_was_added_is_told(data: Path, lineage: Lineage) -> None:
     (data / f"features/{TODAY}/more.csv").write_text("x")
 
     assert [f"!!! ADDED: features/{TODAY}/more.csv, which no stage published"] == loud(lineage())
+
+
+def test_labels_that_came_after_the_data_were_read_are_no_problem(
+    tmp_path: Path, lineage: Lineage
+) -> None:
+    raw = tmp_path / "raw" / TODAY
+    raw.mkdir(parents=True)
+    (raw / "data.csv").write_text("x\n1\n")
+    for day in DAYS:
+        publish(tmp_path, load_row("generate"), day)
+    train(tmp_path)
+    for stage in ("transform", "predict"):
+        publish(tmp_path, load_row(stage), TODAY, model=f"models/{DAYS[-1]}")
+    (raw / "target.csv").write_text("target\n1\n")
+    done = lineage()
+
+    assert (0, []) == (done.returncode, loud(done))
+    assert f"raw/{TODAY}  from outside (no manifest)" in done.stdout
+
+
+def test_a_file_put_beside_published_raw_data_is_noted(data: Path, lineage: Lineage) -> None:
+    (data / f"raw/{TODAY}/remarks.txt").write_text("x")
+    done = lineage()
+    line = next(line for line in done.stdout.splitlines() if "added" in line)
+
+    assert (0, []) == (done.returncode, loud(done))
+    assert f"added: raw/{TODAY}/remarks.txt, which no stage published" == line.strip("│ ")
+
+
+def test_a_file_put_beside_raw_data_that_changed_once_it_was_read_is_told(
+    data: Path, lineage: Lineage
+) -> None:
+    (data / f"raw/{TODAY}/remarks.txt").write_text("x")
+    predict(data, f"models/{DAYS[-1]}")
+    intact = lineage()
+    (data / f"raw/{TODAY}/remarks.txt").write_text("y")
+    start = f"!!! REPLACED: raw/{TODAY} is not what features/{TODAY} was made from: remarks.txt "
+
+    assert (0, []) == (intact.returncode, loud(intact))
+    assert [start] == [line[: len(start)] for line in loud(lineage())]
 
 
 def test_a_model_trained_again_is_told(data: Path, lineage: Lineage) -> None:
@@ -243,7 +283,12 @@ def test_what_is_missing_is_told(data: Path, lineage: Lineage) -> None:
 def test_a_directory_that_is_gone_is_told(data: Path, lineage: Lineage) -> None:
     shutil.rmtree(data / "raw/2013-01-12")
 
-    assert ["!!! MISSING: the directory raw/2013-01-12 is not there any more"] == loud(lineage())
+    done = lineage()
+
+    assert ["!!! MISSING: the directory raw/2013-01-12 is not there any more"] == loud(done)
+    assert any(line.endswith("─ raw/2013-01-12  MISSING") for line in done.stdout.splitlines())
+    assert "from outside" not in done.stdout
+    assert "NOT INTACT: 1 problem in 9 directories" in done.stderr
 
 
 def test_a_model_in_production_is_traced_to_the_model_that_was_registered(
@@ -257,21 +302,98 @@ def test_a_model_in_production_is_traced_to_the_model_that_was_registered(
     assert "models/2013-01-13  train: train:1.0.0 fit" in done.stdout
 
 
-def test_a_registered_model_that_was_replaced_is_told_and_its_raw_data_checked(
-    production: Path, lineage: Lineage
-) -> None:
+SUPERSEDED = (
+    "superseded: models/2013-01-13 was trained anew since; the tree goes on by version.json"
+)
+
+
+def test_a_registered_model_that_was_changed_is_told(production: Path, lineage: Lineage) -> None:
     (production / "models/2013-01-13/model.txt").write_text("another")
     (production / "raw/2013-01-12/target.csv").unlink()
     done = lineage()
 
     assert 1 == done.returncode
+    start = "!!! CHANGED: models/2013-01-13/model.txt was published as "
     assert [
-        "!!! REPLACED: models/2013-01-13 no longer holds the model.txt that was registered; what "
-        "follows is the raw data that version.json names",
+        start,
         "!!! MISSING: raw/2013-01-12/target.csv, which was published there",
-    ] == loud(done)
-    assert "raw/2013-01-11 … 2013-01-13 (2 days)" in done.stdout
+    ] == [line[: len(start)] if line.startswith(start) else line for line in loud(done)]
+
+
+@pytest.fixture
+def superseded(production: Path) -> Path:
+    """The same, and then the model of that day was trained anew, to another one."""
+    shutil.rmtree(production / "models")
+    train(production, "again")
+    return production
+
+
+def test_a_model_trained_anew_after_its_copy_was_registered_is_no_problem(
+    superseded: Path, lineage: Lineage
+) -> None:
+    done = lineage()
+    lines = done.stdout.splitlines()
+
+    assert (0, []) == (done.returncode, loud(done))
+    assert [SUPERSEDED] == [line.strip("│ ") for line in lines if "superseded" in line]
+    assert "raw/2013-01-11 … 2013-01-13 (3 days)" in done.stdout
     assert "processed" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [
+        ("models/2013-01-13/model.txt", "CHANGED: models/2013-01-13/model.txt was published as "),
+        ("raw/2013-01-12/data.csv", "CHANGED: raw/2013-01-12/data.csv was published as "),
+        (f"production/{TODAY}/model.txt", f"CHANGED: production/{TODAY}/model.txt was published"),
+    ],
+)
+def test_of_a_superseded_model_a_file_that_was_changed_is_told(
+    superseded: Path, lineage: Lineage, path: str, start: str
+) -> None:
+    (superseded / path).write_text("another")
+    done = lineage()
+
+    assert 1 == done.returncode
+    assert [f"!!! {start}"] == [line[: len(start) + 4] for line in loud(done)]
+    assert SUPERSEDED in done.stdout
+
+
+def test_of_a_superseded_model_raw_data_that_were_published_anew_are_told(
+    superseded: Path, lineage: Lineage
+) -> None:
+    shutil.rmtree(superseded / "raw/2013-01-12")
+    publish(superseded, load_row("generate"), "2013-01-12", "again")
+    start = f"!!! REPLACED: raw/2013-01-12 is not what production/{TODAY} was made from: data.csv "
+
+    assert [start] == [line[: len(start)] for line in loud(lineage())]
+
+
+def test_a_copy_in_production_that_was_replaced_since_is_told(
+    superseded: Path, lineage: Lineage
+) -> None:
+    shutil.rmtree(superseded / "production")
+    fetch(superseded)
+    done = lineage()
+
+    assert 1 == done.returncode
+    for reader in (f"predictions/{TODAY}", f"features/{TODAY}"):
+        start = f"!!! REPLACED: production/{TODAY} is not what {reader} was made from: model"
+        assert any(line.startswith(start) for line in loud(done))
+
+
+def test_a_registered_model_that_is_gone_is_told_and_its_raw_data_shown(
+    production: Path, lineage: Lineage
+) -> None:
+    shutil.rmtree(production / "models")
+    done = lineage()
+
+    assert ["!!! MISSING: the directory models/2013-01-13 is not there any more"] == loud(done)
+    assert "─ models/2013-01-13  MISSING" in done.stdout
+    assert "the tree goes on by version.json, for want of models/2013-01-13/manifest.json" in (
+        done.stdout
+    )
+    assert "raw/2013-01-11 … 2013-01-13 (3 days)" in done.stdout
 
 
 def test_a_copy_that_is_not_what_was_registered_is_told(production: Path, lineage: Lineage) -> None:
