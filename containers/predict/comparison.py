@@ -12,13 +12,15 @@ from measures import CONFIDENCE, bootstrap, interval, measure, require_two_class
 from models import Model, load_model, predict
 
 METRICS = ("roc_auc", "log_loss", "average_precision", "accuracy", "calibration_error")
+SURE = f"{CONFIDENCE:.0%}".replace("%", " %")
 
 
 def compare(resamples: int, seed: int) -> dict[str, Any]:
     """Measure challenger and champion on rows that are new to both; return comparison.json.
 
     A champion that cannot be measured on them is a verdict of its own, not an error; then, and if
-    there is none, the challenger alone is measured, on all rows that are new to it.
+    there is none, the challenger alone is measured, on all rows that are new to it. Where only the
+    challenger has learned from the days of these rows, both are measured, without a verdict.
     """
     challenger, champion = load_candidate(IN / "challenger"), load_champion()
     raw = check_digests(challenger)
@@ -42,8 +44,13 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
     require_two_classes(y, challenger.model.classes)
     days = [day for g, _ in groups if len(scores) == 1 or g not in left_out for day in g]
     measured, difference = measure_all(y, scores, challenger.model.classes, resamples, seed)
-    where = f"{len(y):,} rows of {len(days)} day{'s' if len(days) > 1 else ''}"
-    verdict, reason = conclude(measured, difference, champion, obstacle, where)
+    rows = Rows(len(y), days, challenger.whole_days)
+    if not champion or not difference:
+        verdict, reason = conclude_alone(measured[0], obstacle, rows)
+    elif not rows.whole_days and champion.sha256 != challenger.sha256:
+        verdict, reason = conclude_favoured(measured, difference, champion, rows)
+    else:
+        verdict, reason = conclude(measured, difference, champion, rows)
     champions: dict[str, Any] | None = None
     if champion:
         version = {key: champion.version[key] for key in ("name", "version")}
@@ -108,6 +115,42 @@ class Candidate:
     """Of the train.csv that it has learned from, with so many rows."""
     version: dict[str, Any]
     """Its version.json; empty if it has none."""
+
+    @property
+    def whole_days(self) -> bool:
+        """Whether the rows that it has not learned from are whole days.
+
+        They are not if they are of a single day, or if another rule than the time has chosen them.
+        """
+        return len(self.learned) < len(self.window)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the models are measured on."""
+
+    number: int
+    days: list[str]
+    whole_days: bool
+    """Whether the challenger has learned from no row of these days."""
+
+    def told(self, none: str, some: str) -> str:
+        """Return what they are, in words, and that `none` learned from them.
+
+        `some`: who learned from other rows of these days, if they are not whole days.
+        """
+        many = len(self.days) > 1
+        if self.whole_days:
+            days = f"{len(self.days)} day{'s' if many else ''}"
+            return f"{self.number:,} rows of {days} that {none} learned from"
+        return f"{self.number:,} rows held out of {self.these_days} {some} learned from"
+
+    @property
+    def these_days(self) -> str:
+        """The days that they are some rows of, in words that a subject and verb may follow."""
+        if len(self.days) > 1:
+            return f"{len(self.days)} days whose other rows"
+        return f"{self.days[0]}, a day whose other rows"
 
 
 def load_candidate(folder: Path, version: dict[str, Any] | None = None) -> Candidate:
@@ -190,10 +233,9 @@ def check_digests(challenger: Candidate) -> dict[str, str]:
 def held_out(challenger: Candidate) -> list[tuple[list[str], int]]:
     """Return which days the rows of val.csv are of: days, and how many rows of them come next.
 
-    They are whole days; or rows from among all days, as of a single day, or if another rule than
-    the time has parted them.
+    They are whole days; or rows from among all days.
     """
-    if len(challenger.learned) < len(challenger.window):
+    if challenger.whole_days:
         rest = challenger.window[len(challenger.learned) :]
         return [([day["day"]], day["rows"]) for day in rest]
     total = sum(day["rows"] for day in challenger.window)
@@ -235,7 +277,12 @@ def find_obstacle(
     if unknown and champion.sha256 != challenger.sha256:
         return f"V{it} does not say which data of {unknown[0]} it has learned from"
     if len(left_out) == len(groups):
-        return f"V{it} has learned from every day that is new to this model"
+        known = (
+            "has learned from every day that is new"
+            if challenger.whole_days
+            else "may have learned from the rows that are new"
+        )
+        return f"V{it} {known} to this model"
     return ""
 
 
@@ -280,33 +327,55 @@ def recode(x: np.ndarray, challenger: Candidate, champion: Candidate) -> np.ndar
     return recoded
 
 
+def conclude_alone(ours: dict[str, float], obstacle: str, rows: Rows) -> tuple[str, str]:
+    """Return the verdict, and its reason, where the challenger alone could be measured."""
+    alone = (
+        f"on {rows.told('it has not', 'it has')}, the AUC of this model is {ours['roc_auc']:.3f},"
+        f" between {ours['roc_auc_low']:.3f} and {ours['roc_auc_high']:.3f} ({SURE})."
+    )
+    if obstacle:
+        return "not_comparable", f"{obstacle}, so the two cannot be compared; {alone}"
+    return "first", f"There is no model in production yet; {alone}"
+
+
+def conclude_favoured(
+    measured: list[dict[str, float]],
+    difference: dict[str, float],
+    champion: Candidate,
+    rows: Rows,
+) -> tuple[str, str]:
+    """Return the verdict, and its reason, where the days are known to the challenger alone.
+
+    Rows of one day are alike (its weather, say), so who knows the others of that day has an
+    advantage that a day to come will not give.
+    """
+    ours, theirs = (one["roc_auc"] for one in measured)
+    version = f"version {champion.version['version']}"
+    better = "Train on more than one day (window)" if len(rows.days) == 1 else "Split by whole days"
+    return "not_comparable", (
+        f"The {rows.number:,} rows were held out of {rows.these_days} this model has learned from"
+        f" and {version} in production has not, which favours this model: its AUC is {ours:.3f} and"
+        f" that of {version} {theirs:.3f} (difference {difference['roc_auc']:+.3f},"
+        f" {difference['low']:+.3f} to {difference['high']:+.3f}, {SURE}). {better} for a verdict."
+    )
+
+
 def conclude(
     measured: list[dict[str, float]],
-    difference: dict[str, float] | None,
-    champion: Candidate | None,
-    obstacle: str,
-    where: str,
+    difference: dict[str, float],
+    champion: Candidate,
+    rows: Rows,
 ) -> tuple[str, str]:
     """Return the verdict, and its reason in one sentence for the person who decides."""
-    sure = f"({CONFIDENCE:.0%})".replace("%", " %")
-    ours = measured[0]
-    if not champion or not difference:
-        alone = (
-            f"on {where} that it has not learned from, the AUC of this model is"
-            f" {ours['roc_auc']:.3f}, between {ours['roc_auc_low']:.3f} and"
-            f" {ours['roc_auc_high']:.3f} {sure}."
-        )
-        if champion:
-            return "not_comparable", f"{obstacle}, so the two cannot be compared; {alone}"
-        return "first", f"There is no model in production yet; {alone}"
+    ours, theirs = (one["roc_auc"] for one in measured)
     verdict, then = "no_clear_difference", "neither is clearly better"
     if difference["low"] > 0:
         verdict, then = "better", "this model is better"
     elif difference["high"] < 0:
         verdict, then = "worse", "this model is worse"
     return verdict, (
-        f"On {where} that neither model has learned from, the AUC of this model is"
-        f" {ours['roc_auc']:.3f} and that of version {champion.version['version']} in production"
-        f" {measured[1]['roc_auc']:.3f}; the difference {difference['roc_auc']:+.3f} lies between"
-        f" {difference['low']:+.3f} and {difference['high']:+.3f} {sure}, so {then}."
+        f"On {rows.told('neither model has', 'both models have')}, the AUC of this model is"
+        f" {ours:.3f} and that of version {champion.version['version']} in production"
+        f" {theirs:.3f}; the difference {difference['roc_auc']:+.3f} lies between"
+        f" {difference['low']:+.3f} and {difference['high']:+.3f} ({SURE}), so {then}."
     )

@@ -343,33 +343,93 @@ def test_rows_that_are_left_and_of_one_class_are_not_comparable(run_stage: RunSt
     assert "of one class" in found["reason"]
 
 
-@pytest.mark.parametrize("same_split", [True, False])
-def test_of_one_day_the_rows_held_out_are_new_to_who_learned_from_the_same_split(
-    run_stage: RunStage, same_split: bool
-) -> None:
+OF_ONE_DAY = "held out of 2013-01-01, a day whose other rows "
+
+
+def one_day_scene(theirs: Scores | None, **champion: Any) -> Files:
+    """A challenger that has learned from 2 of the 52 rows of a day, and measured on the others."""
     scores, y = random_scores(50, 2)
-    train = "row,target\n0,no\n1,yes\n" if same_split else "other rows of the day"
-    files = scene(
-        labels(y),
-        scores.tolist(),
-        noisy(scores, 0.3).tolist(),
-        held_out={},
+    files = scene(labels(y), scores.tolist(), theirs, held_out={}, **champion)
+    return of_one_day(files, rows=52)
+
+
+def test_of_one_day_who_learned_from_the_same_rows_is_compared(run_stage: RunStage) -> None:
+    scores, _ = random_scores(50, 2)
+    files = one_day_scene(
+        scores[:, ::-1].tolist(),
         their_days={"2013-01-01": 52},
-        their_train=train,
+        their_train=str(scene([], [(0.5, 0.5)])["split"]["train.csv"]),
     )
-    files = of_one_day(files, rows=52)
     found = comparison(run_stage, files)
 
-    assert (["2013-01-01"], 50) == (found["days"], found["rows"])
-    assert same_split == (found["verdict"] != "not_comparable")
+    assert ("better", ["2013-01-01"], 50) == (found["verdict"], found["days"], found["rows"])
+    assert f"On 50 rows {OF_ONE_DAY}both models have learned from, the AUC" in found["reason"]
+
+
+def test_a_day_that_only_the_challenger_knows_other_rows_of_gives_no_verdict(
+    run_stage: RunStage,
+) -> None:
+    scores, y = random_scores(50, 2)
+    theirs = scores[:, ::-1]
+    result = compare(run_stage, one_day_scene(theirs.tolist()))
+    found = json.loads((result.out / "comparison.json").read_text("utf-8"))
+    aucs = [metrics.roc_auc_score(y, one[:, 1]) for one in (scores, theirs)]
+    difference = found["difference"]
+
+    assert ("not_comparable", 50) == (found["verdict"], found["rows"])
+    assert pytest.approx(aucs) == [found[name]["roc_auc"] for name in ("challenger", "champion")]
+    assert 0 < difference["low"] < difference["roc_auc"] < difference["high"]
+    assert difference["roc_auc"] == result.summary["difference"]
+    assert (
+        f"The 50 rows were {OF_ONE_DAY}this model has learned from and version 3 in production has "
+        f"not, which favours this model: its AUC is {aucs[0]:.3f} and that of version 3 "
+        f"{aucs[1]:.3f} (difference {aucs[0] - aucs[1]:+.3f}, {difference['low']:+.3f} to "
+        f"{difference['high']:+.3f}, 95 %). Train on more than one day (window) for a verdict."
+    ) == found["reason"]
+
+
+def test_days_that_were_not_held_out_whole_give_no_verdict_either(run_stage: RunStage) -> None:
+    # 2 of 52 rows were learned from, but the first of the two days has 20: some of each day.
+    scores, _ = random_scores(50, 2)
+    files = one_day_scene(noisy(scores, 0.3).tolist())
+    days = {"2013-01-01": 20, HELD_OUT: 32}
+    found = comparison(run_stage, of_days(files, days))
+
+    assert ("not_comparable", list(days)) == (found["verdict"], found["days"])
+    assert list(days) == found["proof"]["challenger_trained_on"]
+    assert "held out of 2 days whose other rows this model has learned from" in found["reason"]
+    assert found["reason"].endswith(" Split by whole days for a verdict.")
+    assert found["difference"]["low"] < found["difference"]["high"]
+
+
+def test_of_one_day_a_champion_that_learned_from_it_otherwise_is_not_measured(
+    run_stage: RunStage,
+) -> None:
+    scores, _ = random_scores(50, 2)
+    found = comparison(run_stage, one_day_scene(scores.tolist(), their_days={"2013-01-01": 52}))
+
+    assert ("not_comparable", None) == (found["verdict"], found["difference"])
+    assert "may have learned from the rows that are new to this model" in found["reason"]
+    assert f"on 50 rows {OF_ONE_DAY}it has learned from, the AUC" in found["reason"]
+
+
+def test_of_one_day_the_first_model_is_the_first(run_stage: RunStage) -> None:
+    found = comparison(run_stage, one_day_scene(None))
+
+    assert ("first", None) == (found["verdict"], found["difference"])
+    assert f"yet; on 50 rows {OF_ONE_DAY}it has learned from, the AUC" in found["reason"]
 
 
 def of_one_day(files: Files, rows: int) -> Files:
     """The same with a challenger whose window is one day of so many rows."""
-    prepared = json.loads(files["challenger"]["preprocess.json"])
-    prepared["days"][0]["rows"] = rows
-    text = json.dumps(prepared)
-    own = {"raw/2013-01-01/data.csv": digest("2013-01-01")}
+    return of_days(files, {"2013-01-01": rows})
+
+
+def of_days(files: Files, days: Mapping[str, int]) -> Files:
+    """The same with a challenger whose window is these days with so many rows."""
+    prepared = [{"day": day, "rows": rows} for day, rows in days.items()]
+    text = changed(files["challenger"]["preprocess.json"], days=prepared)
+    own = {f"raw/{day}/data.csv": digest(day) for day in days}
     split = files["split"]
     tables = {name: split[name] for name in ("train.csv", "val.csv")}
     return {
