@@ -22,12 +22,26 @@ FIRST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 
 THEN = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
+# What a message of the libraries means, in the words of who has to mend it; the first that fits.
+FAULTS = {
+    r"[Ff]ailed to resolve|Name or service not known|name resolution": "is not known by that name",
+    r"Connection refused": "does not answer, as nothing listens there",
+    r"[Tt]imed out": "does not answer in time",
+    r"unreachable|No route to host": "cannot be reached over the network",
+    r"SSL": "does not answer over HTTPS, as MLFLOW_TRACKING_URI asks for",
+    r"[Cc]onnection (aborted|broken|reset)": "broke the connection off",
+    r"too many (\d+) error": r"cannot do its work now (error \1)",
+}
+
+
 class UnreachableError(StageError):
     """MLflow does not answer, or cannot do its work now."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"MLflow at {address()} {what}: see that it runs, then try again", TRY_AGAIN
+            f"MLflow at {address()} {what}: see that it runs (in the compose stack: the service "
+            "mlflow), then try again",
+            TRY_AGAIN,
         )
 
 
@@ -105,7 +119,8 @@ def failure(status: int, message: str) -> StageError:
     if status in (401, 403):
         return StageError(
             f"MLflow at {address()} refuses us with {status}: check MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, and that the server's allowed hosts hold the one in "
+            "MLFLOW_TRACKING_PASSWORD (in the compose stack: MLFLOW_ADMIN_PASSWORD in .env, then "
+            "docker compose up --detach), and that the server's allowed hosts hold the one in "
             "MLFLOW_TRACKING_URI",
             WRONG_USAGE,
         )
@@ -118,7 +133,8 @@ def failure(status: int, message: str) -> StageError:
     if "failed with error code 404" in message or "Invalid url" in message:
         return StageError(f"No MLflow is at {address()}: check MLFLOW_TRACKING_URI", WRONG_USAGE)
     if status >= 500 or status in (408, 429):
-        reasons = r"Connection refused|[Tt]imed out|resolve|unreachable|too many \d+ error|SSL"
-        found = re.search(reasons, message)
-        return UnreachableError(f"does not answer ({found[0] if found else message[:200]})")
+        for pattern, words in FAULTS.items():
+            if found := re.search(pattern, message):
+                return UnreachableError(found.expand(words))
+        return UnreachableError(f"does not answer: {message[:200]}")
     return StageError(f"MLflow at {address()} refuses it: {message[:300]}")

@@ -43,10 +43,10 @@ class Mlflow:
         environment = {k: v for k, v in {**self.environment, **changes}.items() if v}
         return {"network_mode": self.network, "environment": environment}
 
-    def run(self, verb: str, inputs: Files | None = None, **changes: str) -> Result:
+    def run(self, verb: str, inputs: Files | None = None, *options: str, **changes: str) -> Result:
         """Run a verb of the stage for this test's model."""
         date = ["--date", DAYS[-1]] if verb == "track" else []
-        command = [verb, "--name", self.name, *date]
+        command = [verb, "--name", self.name, *date, *options]
         return self.engine.run("registry", command, inputs=inputs, **self.options(**changes))
 
     def ok(self, verb: str, inputs: Files | None = None) -> Result:

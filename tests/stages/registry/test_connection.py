@@ -14,6 +14,7 @@ from harness import finished
 from registry.server import Files, Mlflow, model_inputs, tracked
 
 SETTINGS = ["MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"]
+COMPOSE = "MLFLOW_ADMIN_PASSWORD in .env, then docker compose up --detach"
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,8 @@ SETTINGS = ["MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_
         ({"MLFLOW_TRACKING_URI": ""}, ["MLFLOW_TRACKING_URI is not set"]),
         ({"MLFLOW_TRACKING_URI": "sqlite:///x"}, ["MLFLOW_TRACKING_URI is 'sqlite:///x'"]),
         ({"MLFLOW_TRACKING_URI": "http://mlflow:5000/wrong"}, ["No MLflow is at", SETTINGS[0]]),
-        ({"MLFLOW_TRACKING_PASSWORD": "wrong"}, ["refuses us with 401", *SETTINGS]),
-        ({"MLFLOW_TRACKING_USERNAME": ""}, ["refuses us with 401", *SETTINGS]),
+        ({"MLFLOW_TRACKING_PASSWORD": "wrong"}, ["refuses us with 401", COMPOSE, *SETTINGS]),
+        ({"MLFLOW_TRACKING_USERNAME": ""}, ["refuses us with 401", COMPOSE, *SETTINGS]),
     ],
 )
 def test_wrong_settings_are_wrong_usage(
@@ -49,12 +50,24 @@ def test_a_password_in_the_address_is_not_shown(mlflow: Mlflow) -> None:
     assert "secret" not in result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "http://no-such-host:5000"])
-def test_a_server_that_is_not_there_is_known_in_seconds(mlflow: Mlflow, uri: str) -> None:
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("http://127.0.0.1:9", "does not answer, as nothing listens there"),
+        ("http://no-such-host:5000", "is not known by that name"),
+        ("https://mlflow:5000", "does not answer over HTTPS, as MLFLOW_TRACKING_URI asks for"),
+    ],
+)
+def test_a_server_that_is_not_there_is_known_in_seconds(
+    mlflow: Mlflow, uri: str, words: str
+) -> None:
     result = mlflow.run("track", model_inputs(), MLFLOW_TRACKING_URI=uri)
 
     assert (75, 1) == (result.code, len(result.stderr.splitlines()))
-    assert f"MLflow at {uri} does not answer" in result.last_error
+    assert result.last_error == (
+        f"MLflow at {uri} {words}: see that it runs (in the compose stack: the service mlflow), "
+        "then try again"
+    )
     assert result.seconds < 20  # with a machine that does much else
 
 
@@ -63,8 +76,49 @@ def test_a_server_that_hangs_is_known_in_seconds(mlflow: Mlflow) -> None:
         result = mlflow.run("track", model_inputs())
 
     assert (75, 1) == (result.code, len(result.stderr.splitlines()))
-    assert "timed out" in result.last_error
+    assert "does not answer in time" in result.last_error
     assert result.seconds < 30
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            b"HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\n\r\n",
+            "cannot do its work now (error 503)",
+        ),
+        (b"", "broke the connection off"),
+    ],
+)
+def test_a_server_that_is_in_trouble_is_worth_another_try(
+    mlflow: Mlflow, answer: bytes, words: str
+) -> None:
+    with socket.create_server((gateway(mlflow), 0)) as listener:
+        threading.Thread(target=always, args=(listener, answer), daemon=True).start()
+        uri = "http://{}:{}".format(*listener.getsockname())
+        result = mlflow.run("fetch", MLFLOW_TRACKING_URI=uri)
+
+    assert 75 == result.code
+    assert f"MLflow at {uri} {words}: see that it runs" in result.last_error
+
+
+def gateway(mlflow: Mlflow) -> str:
+    """This machine's address on the server's network."""
+    network = mlflow.engine.client.networks.get(mlflow.network)
+    address: str = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    return address
+
+
+def always(listener: socket.socket, answer: bytes) -> None:
+    """Give every request the same answer."""
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:  # closed: the test is over
+            return
+        with client:
+            client.recv(2**16)
+            client.sendall(answer)
 
 
 @pytest.mark.parametrize("verb", ["track", "fetch"])
@@ -112,8 +166,7 @@ def test_mlflow_behind_https_is_trusted_by_its_certificate(mlflow: Mlflow, tmp_p
 @contextmanager
 def https(mlflow: Mlflow, folder: Path) -> Iterator[tuple[str, str]]:
     """The server behind TLS, at the network's address of this machine; and its certificate."""
-    network = mlflow.engine.client.networks.get(mlflow.network)
-    address = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    address = gateway(mlflow)
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-subj", "/CN=mlflow", "-addext", f"subjectAltName=IP:{address}"]
