@@ -10,12 +10,14 @@ BEFORE = "microstage.before"  # its tag: both as they were before the last promo
 
 Aliases = tuple[str | None, str | None]
 """The versions that are production and previous."""
+Approval = Mapping[str, str | None]
+"""Who said yes and why, by the names of the version's tags; None where that is not known."""
 
 
 def promote(
-    client: Any, model: Any, chosen: Mapping[str, Any], champion: str
-) -> tuple[Aliases, bool]:
-    """Put a version into production; return the aliases, and whether that changed something.
+    client: Any, model: Any, chosen: Mapping[str, Any], champion: str, approval: Approval
+) -> tuple[Aliases, Approval, bool]:
+    """Put a version into production; return the aliases, its approval, and whether they moved.
 
     `champion`: what it was compared with, "" if with nothing. Raises StageError if that is no
     longer in production, or the version is not in MLflow.
@@ -23,14 +25,16 @@ def promote(
     name, version = chosen["name"], chosen["version"]
     production, previous = aliases(model)
     query = f"name = '{name}' and run_id = '{chosen['run_id']}'"
-    if version not in [str(found.version) for found in client.search_model_versions(query)]:
+    found = [v for v in client.search_model_versions(query) if str(v.version) == version]
+    if not found:
         raise StageError(
             f"Version {version} of {name} is not, or no longer, the one in MLflow that "
             f"version/{VERSION} means: clear the task track and what follows",
             INPUT_MISSING,
         )
     if production == version:
-        return (production, previous), False
+        first = {key: found[0].tags.get(key) or value for key, value in approval.items()}
+        return (production, previous), tag(client, found[0], first), False
     if champion and champion != spoken(production):
         raise StageError(
             f"Production is now {spoken(production)}, but this model was compared with "
@@ -38,11 +42,22 @@ def promote(
         )
     # In this order a try that was cut short is repaired by the next one, which finds production
     # as it was; and there is always a version in production.
+    tag(client, found[0], approval)
     if production:
         if previous not in (None, production):
             client.set_registered_model_tag(name, BEFORE, f"{production} {previous}")
         previous = set_alias(client, name, PREVIOUS, production)
-    return (set_alias(client, name, PRODUCTION, version), previous), True
+    return (set_alias(client, name, PRODUCTION, version), previous), approval, True
+
+
+def tag(client: Any, version: Any, approval: Approval) -> Approval:
+    """Let a version have these tags, and none of an earlier approval; return them."""
+    for key, value in approval.items():
+        if value and value != version.tags.get(key):
+            client.set_model_version_tag(version.name, str(version.version), key, value)
+        elif not value and key in version.tags:
+            client.delete_model_version_tag(version.name, str(version.version), key)
+    return approval
 
 
 def rollback(client: Any, model: Any, name: str, out: str) -> tuple[Aliases, bool]:

@@ -72,17 +72,23 @@ def read_version(directory: str, name: str) -> dict[str, Any]:
     return chosen
 
 
-def read_champion() -> str:
-    """Return the version that was compared with, "none", or "" where nothing was compared."""
+def read_comparison() -> tuple[str, str | None]:
+    """Return the version that was compared with, and the verdict, None where there is none.
+
+    The version is "none" where none was in production, "" where nothing was compared.
+    """
     path = IN / "comparison" / "comparison.json"
     if not path.parent.is_dir():
-        return ""
-    champion = read_json(path, "champion")["champion"]
+        return "", None
+    comparison = read_json(path, "champion")
+    champion, verdict = comparison["champion"], comparison.get("verdict")
+    if not isinstance(verdict, str | None):
+        raise StageError(f"{shown(path)}: verdict is no text: run the task compare again")
     if champion is None:
-        return spoken(None)
+        return spoken(None), verdict
     if not isinstance(champion, dict) or "version" not in champion:
         raise StageError(f"{shown(path)}: champion has no version: run the task compare again")
-    return spoken(str(champion["version"]))
+    return spoken(str(champion["version"])), verdict
 
 
 def spoken(version: str | None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from connection import UnreachableError, address, mlflow_client, unless_there
-from production import PREVIOUS, PRODUCTION, Aliases, aliases, promote, rollback
+from production import PREVIOUS, PRODUCTION, Aliases, Approval, aliases, promote, rollback
 from published import (
     IN,
     INPUT_MISSING,
@@ -21,7 +21,7 @@ from published import (
     VERSION,
     WRONG_USAGE,
     StageError,
-    read_champion,
+    read_comparison,
     read_version,
     shown,
     spoken,
@@ -108,6 +108,13 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         )
         if run is run_track:
             verb.add_argument("--date", type=day, required=True, help="of the model: 2013-01-06")
+        if run is run_promote:
+            verb.add_argument(
+                "--approved-by",
+                type=one_line,
+                metavar="TEXT",
+                help="who or what said yes: admin, or auto_promotion=better",
+            )
     return parser.parse_args(argv)
 
 
@@ -116,6 +123,12 @@ def day(text: str) -> str:
     if date.fromisoformat(text).isoformat() != text:
         raise ValueError
     return text
+
+
+def one_line(text: str) -> str | None:
+    """Return a text with single spaces, None for an empty one. Raises ValueError."""
+    text.encode()  # what is not UTF-8 cannot be written
+    return " ".join(text.split()) or None
 
 
 def run_track(args: argparse.Namespace) -> dict[str, Any]:
@@ -138,10 +151,11 @@ def run_track(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_promote(args: argparse.Namespace) -> dict[str, Any]:
     """Put /in/version into production, unless another has come in since; return the summary."""
-    chosen, champion = read_version("version", args.name), read_champion()
+    chosen, (champion, verdict) = read_version("version", args.name), read_comparison()
+    approval: Approval = {"approved_by": args.approved_by, "verdict": verdict or None}
     with mlflow_client(args.name) as (client, model):
-        now, changed = promote(client, model, chosen, champion)
-    return write_aliases("promotion.json", args.name, now, changed=changed)
+        now, approval, changed = promote(client, model, chosen, champion, approval)
+    return write_aliases("promotion.json", args.name, now, approval, changed=changed)
 
 
 def run_rollback(args: argparse.Namespace) -> dict[str, Any]:
@@ -149,13 +163,15 @@ def run_rollback(args: argparse.Namespace) -> dict[str, Any]:
     out = read_version("production", args.name)["version"]
     with mlflow_client(args.name) as (client, model):
         now, changed = rollback(client, model, args.name, out)
-    return write_aliases("rollback.json", args.name, now, changed=changed)
+    return write_aliases("rollback.json", args.name, now, {}, changed=changed)
 
 
-def write_aliases(file: str, name: str, now: Aliases, *, changed: bool) -> dict[str, Any]:
+def write_aliases(
+    file: str, name: str, now: Aliases, approval: Approval, *, changed: bool
+) -> dict[str, Any]:
     """Write which version is in production now, and which was before; return the summary."""
     production, previous = now
-    content = {"name": name, PRODUCTION: production, PREVIOUS: previous}
+    content = {"name": name, PRODUCTION: production, PREVIOUS: previous, **approval}
     write_json(OUT / file, content)
     print(f"{name}: production is {spoken(production)}, previous is {spoken(previous)}")
     return {**content, "changed": changed}
@@ -179,7 +195,7 @@ def run_fetch(args: argparse.Namespace) -> dict[str, Any]:
         if copy is None:
             raise
         described, source = copy
-        warning = f"{error}; {source} is used in its place"
+        warning = f"{error}; until then {source} is used"
         print(f"WARNING: {warning}", file=sys.stderr)
     write_json(OUT / VERSION, described)
     print(f"{args.name}: version {described['version']} of {described['date']}, from {source}")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -72,22 +73,38 @@ def download_file(version: Any, base: str, file: str, path: Path, digest: str) -
 
 
 def copy_newest(name: str, folder: Path) -> tuple[dict[str, Any], str] | None:
-    """Copy the newest of /in/local/<day>/; return its version.json and where it was, if any is."""
-    copies = [path.parent for path in (IN / "local").glob(f"*/{VERSION}")]
-    if not copies:
-        return None
-    newest = max(copies, key=lambda copy: (started(copy), copy.name))
-    described = read_json(newest / VERSION, "name", "version", "run_id", "date", "files")
-    if described["name"] != name or not isinstance(described["files"], dict):
-        raise StageError(f"{shown(newest)} is of the model {described['name']}: not of {name}")
+    """Copy the newest of /in/local/*/ that is whole; return its version.json and where it was.
+
+    Returns None where there is none; warns of each that is passed over.
+    """
+    copies = [path for path in (IN / "local").glob("[!.]*") if path.is_dir()]
+    for copy in sorted(copies, key=lambda copy: (started(copy), copy.name), reverse=True):
+        try:
+            described = read_copy(copy, name)
+        except OSError as error:
+            fault = f"{shown(error.filename or copy)}: {error.strerror}"
+        except StageError as error:
+            fault = str(error)
+        else:
+            for file in described["files"]:
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(copy / file, folder / file)
+            return described, shown(copy)
+        print(f"WARNING: {shown(copy)} is passed over: {fault}", file=sys.stderr)
+    return None
+
+
+def read_copy(copy: Path, name: str) -> dict[str, Any]:
+    """Return version.json of a local copy, all of whose files are as it says."""
+    described = read_json(copy / VERSION, "name", "version", "run_id", "date", "files")
+    if described["name"] != name:
+        raise StageError(f"it is of the model {described['name']}, not of {name}")
+    if not isinstance(described["files"], dict) or not described["files"]:
+        raise StageError(f"its {VERSION} names no files")
     for file, digest in described["files"].items():
-        if sha256(newest / file) != digest:
-            raise StageError(
-                f"{shown(newest / file)} is not as {VERSION} says: remove {newest.name}"
-            )
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(newest / file, folder / file)
-    return described, shown(newest)
+        if sha256(copy / file) != digest:
+            raise StageError(f"its {file} is not as its {VERSION} says")
+    return described
 
 
 def started(directory: Path) -> str:

@@ -12,16 +12,29 @@ def version(result: Result) -> dict[str, str | bytes]:
     return {"version.json": (result.out / "version.json").read_bytes()}
 
 
-def compared_with(champion: str | None) -> dict[str, str | bytes]:
+def compared_with(champion: str | None, verdict: str | None) -> dict[str, str | bytes]:
     entry = {"name": "microstage", "version": champion} if champion else None
-    return {"comparison.json": json.dumps({"version": 1, "champion": entry})}
+    content = {"version": 1, "champion": entry, **({"verdict": verdict} if verdict else {})}
+    return {"comparison.json": json.dumps(content)}
 
 
-def promote(mlflow: Mlflow, result: Result, *champion: str | None) -> Result:
+def promote(
+    mlflow: Mlflow,
+    result: Result,
+    *champion: str | None,
+    verdict: str | None = None,
+    by: str | None = None,
+) -> Result:
     inputs: Files = {"version": version(result)}
     if champion:
-        inputs["comparison"] = compared_with(*champion)
-    return mlflow.run("promote", inputs)
+        inputs["comparison"] = compared_with(champion[0], verdict)
+    return mlflow.run("promote", inputs, *([] if by is None else ["--approved-by", by]))
+
+
+def approval(mlflow: Mlflow, number: int) -> dict[str, str]:
+    """The tags of a version that say who approved it and why."""
+    tags = {tag["key"]: tag["value"] for tag in mlflow.versions()[number - 1]["tags"]}
+    return {key: tags[key] for key in ("approved_by", "verdict") if key in tags}
 
 
 def rollback(mlflow: Mlflow, result: Result) -> Result:
@@ -46,10 +59,61 @@ def two(mlflow: Mlflow, one: Result) -> Result:
 def test_the_first_model_goes_into_production(mlflow: Mlflow, one: Result) -> None:
     result = promote(mlflow, one, None)
     expected = {"name": mlflow.name, "production": "1", "previous": None}
+    expected |= {"approved_by": None, "verdict": None}
 
     assert (0, "", {"production": "1"}) == (result.code, result.stderr, mlflow.aliases())
-    assert expected == written(result, "promotion.json")
+    assert list(expected.items()) == list(written(result, "promotion.json").items())
     assert {**expected, "changed": True} == result.summary
+    assert {} == approval(mlflow, 1)
+
+
+def test_who_approved_and_why_is_kept_with_the_version(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    promote(mlflow, one, None, verdict="first", by="Zoë  Müller\n")
+    result = promote(mlflow, two, "1", verdict="better", by="auto_promotion=better")
+    expected = {"approved_by": "auto_promotion=better", "verdict": "better"}
+
+    assert {"approved_by": "Zoë Müller", "verdict": "first"} == approval(mlflow, 1)
+    assert expected == approval(mlflow, 2)
+    assert expected.items() <= written(result, "promotion.json").items()
+    assert expected.items() <= result.summary.items()
+
+
+def test_the_first_approval_stays_and_what_it_lacks_is_added(mlflow: Mlflow, one: Result) -> None:
+    promote(mlflow, one, by=" ")
+    steps: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({}, {}),
+        ({"by": "admin"}, {"approved_by": "admin"}),
+        ({"by": "other", "verdict": "first"}, {"approved_by": "admin", "verdict": "first"}),
+        ({"by": "other", "verdict": "worse"}, {"approved_by": "admin", "verdict": "first"}),
+    ]
+    for given, expected in steps:
+        result = promote(mlflow, one, None, **given)
+
+        assert expected == approval(mlflow, 1)
+        content = written(result, "promotion.json")
+        assert {"approved_by": None, "verdict": None, **expected}.items() <= content.items()
+        assert result.summary["changed"] is False
+
+
+def test_a_version_that_comes_back_has_its_new_approval(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    promote(mlflow, one, None, verdict="first", by="admin")
+    promote(mlflow, two, "1", verdict="better", by="admin")
+    promote(mlflow, one, by="other")
+
+    assert {"approved_by": "other"} == approval(mlflow, 1)
+
+
+def test_a_promotion_that_is_refused_approves_nothing(
+    mlflow: Mlflow, one: Result, two: Result
+) -> None:
+    promote(mlflow, one)
+    result = promote(mlflow, two, "7", verdict="better", by="admin")
+
+    assert (65, {}) == (result.code, approval(mlflow, 2))
 
 
 def test_the_one_before_becomes_previous(mlflow: Mlflow, one: Result, two: Result) -> None:
@@ -142,7 +206,7 @@ def test_a_bad_version_file_is_refused(
 
 
 def test_a_bad_comparison_is_refused(mlflow: Mlflow, one: Result) -> None:
-    for content in ("", "{}", '{"champion": "1"}'):
+    for content in ("", "{}", '{"champion": "1"}', '{"champion": null, "verdict": 1}'):
         inputs: Files = {"version": version(one), "comparison": {"comparison.json": content}}
         result = mlflow.run("promote", inputs)
 
@@ -249,15 +313,19 @@ def test_a_version_of_unknown_files_is_refused(mlflow: Mlflow, one: Result) -> N
     assert "was not recorded by track" in result.last_error
 
 
-def copies(*results: Result) -> dict[str, str | bytes]:
-    """What the platform has published of earlier days, the newest first by name, not by time."""
+def copies(**results: Result) -> dict[str, str | bytes]:
+    """What the platform has published by these names, the oldest first."""
     files: dict[str, str | bytes] = {}
-    for number, result in enumerate(results):
-        day = f"2013-01-{20 - number}"
-        files |= {f"{day}/{path.name}": path.read_bytes() for path in result.out.iterdir()}
-        started = {"started": f"2026-11-2{number}T00:00:00+00:00"}
-        files[f"{day}/manifest.json"] = json.dumps(started)
+    for number, (name, result) in enumerate(results.items()):
+        files |= copy(name, result, f"2026-11-2{number}T00:00:00+00:00")
     return files
+
+
+def copy(name: str, result: Result, started: str) -> dict[str, str | bytes]:
+    files: dict[str, str | bytes] = {
+        f"{name}/{path.name}": path.read_bytes() for path in result.out.iterdir()
+    }
+    return {**files, f"{name}/manifest.json": json.dumps({"started": started})}
 
 
 DOWN = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
@@ -270,7 +338,8 @@ def test_the_newest_local_copy_serves_while_mlflow_is_down(
     first = mlflow.ok("fetch")
     promote(mlflow, two)
     second = mlflow.ok("fetch")
-    result = mlflow.run("fetch", {"local": copies(first, second)}, **DOWN)
+    local = copies(**{"2013-01-20": first, "2013-01-19": second})
+    result = mlflow.run("fetch", {"local": local}, **DOWN)
     names = sorted(path.name for path in second.out.iterdir())
 
     assert 0 == result.code
@@ -282,13 +351,67 @@ def test_the_newest_local_copy_serves_while_mlflow_is_down(
     assert "does not answer" in result.summary["warning"]
 
 
-def test_a_local_copy_that_was_changed_is_refused(mlflow: Mlflow, one: Result) -> None:
+@pytest.mark.parametrize("newest", ["standby", "2013-01-20"])
+def test_the_standby_is_a_copy_like_those_of_days(
+    mlflow: Mlflow, one: Result, two: Result, newest: str
+) -> None:
+    older = {"standby", "2013-01-20"} - {newest}
     promote(mlflow, one)
-    local = {**copies(mlflow.ok("fetch")), "2013-01-20/model.txt": "another tree"}
+    first = mlflow.ok("fetch")
+    promote(mlflow, two)
+    local = copies(**{older.pop(): first, newest: mlflow.ok("fetch")})
     result = mlflow.run("fetch", {"local": local}, **DOWN)
 
-    assert 65 == result.code
-    assert "local/2013-01-20/model.txt is not as version.json says" in result.last_error
+    assert (0, "2") == (result.code, result.summary["version"])
+    assert f"local/{newest}" == result.summary["served_from"]
+
+
+def test_of_copies_of_one_second_the_name_decides(mlflow: Mlflow, one: Result) -> None:
+    promote(mlflow, one)
+    fetched, second = mlflow.ok("fetch"), "2026-11-21T21:22:47+00:00"
+    local = {**copy("standby", fetched, second), **copy("2013-01-20", fetched, second)}
+    result = mlflow.run("fetch", {"local": local}, **DOWN)
+
+    assert "local/standby" == result.summary["served_from"]
+
+
+BROKEN: list[tuple[str, str | None, str]] = [
+    ("model.txt", "another tree", "its model.txt is not as its version.json says"),
+    ("model.txt", None, "local/standby/model.txt: No such file"),
+    ("version.json", None, "local/standby/version.json: No such file"),
+    ("version.json", '{"name": "micro', "local/standby/version.json is not JSON"),
+    ("version.json", "{}", "local/standby/version.json is no object with name"),
+]
+
+
+@pytest.mark.parametrize(("file", "content", "words"), BROKEN)
+def test_a_broken_local_copy_is_passed_over(
+    mlflow: Mlflow, one: Result, file: str, content: str | None, words: str
+) -> None:
+    promote(mlflow, one)
+    fetched = mlflow.ok("fetch")
+    local = copies(**{"2013-01-20": fetched, "standby": fetched})
+    del local[f"standby/{file}"]
+    if content is not None:
+        local[f"standby/{file}"] = content
+    result = mlflow.run("fetch", {"local": local}, **DOWN)
+    passed_over, down = result.stderr.splitlines()
+
+    assert (0, "local/2013-01-20") == (result.code, result.summary["served_from"])
+    assert passed_over.startswith("WARNING: local/standby is passed over: ")
+    assert words in passed_over
+    assert down.endswith("until then local/2013-01-20 is used")
+    assert (fetched.out / "model.txt").read_bytes() == (result.out / "model.txt").read_bytes()
+
+
+def test_a_copy_of_another_model_is_passed_over(mlflow: Mlflow, one: Result) -> None:
+    promote(mlflow, one)
+    local = copies(standby=mlflow.ok("fetch"))
+    other = mlflow.run("fetch", {"local": local}, "--name", "other", **DOWN)
+
+    assert 75 == other.code
+    assert f"it is of the model {mlflow.name}, not of other" in other.stderr
+    assert [] == list(other.out.iterdir())
 
 
 def test_without_mlflow_and_a_copy_it_is_worth_another_try(mlflow: Mlflow) -> None:
