@@ -22,11 +22,13 @@ def render(
     metrics: dict[str, Any] | None,
     scores: tuple[Sequence[float], np.ndarray | None, np.ndarray, str],
     limits: dict[str, Any],
+    called: str,
 ) -> str:
     """Return report.html.
 
-    quality: quality.json; metrics: of quality.measure, None without labels; scores: edges between
-    bins of probabilities, reference counts (classes, bins), the day's, where the reference is from.
+    quality: quality.json; called: the model that predicted; metrics: of quality.measure, None
+    without labels; scores: edges between bins of probabilities, reference counts (classes, bins),
+    the day's, where the reference is from.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -50,6 +52,7 @@ def render(
             q=quality,
             model=model,
             limits=limits,
+            called=called,
             classes=classes,
             metrics=metrics,
             features=shown[:TABLE],

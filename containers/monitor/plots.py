@@ -27,6 +27,7 @@ VARIABLES = dict(
         strict=True,
     )
 )
+LINES, NOTE, GAP = 2, 10, 8  # of models' names: lines, points from one to the next, space between
 SERIES = [NOW, THEN, BAD, MUTED]  # of more than one class
 
 mpl.rcParams.update(
@@ -92,14 +93,14 @@ def over_time(history: Sequence[dict[str, Any]], classes: Sequence[str], min_auc
     figure = Figure((7.6, 6.4), layout="constrained")
     heights = [2.2, 1.5, 1, 0.8]
     auc, rate, loss, rows = axes = figure.subplots(4, 1, sharex=True, height_ratios=heights)
-    auc.set_title("AUC, with the interval that holds it 95 times in 100")
+    models = [calls(day) for day in history]
+    changes = [(x[i], models[i]) for i in range(1, len(models)) if models[i] != models[i - 1]]
+    title = f"AUC with its 95 % interval; the dashed line is the threshold of {min_auc:g}"
+    auc.set_title(title, pad=8 + NOTE * min(LINES, len(changes)))
     low, high = column(history, "roc_auc_low"), column(history, "roc_auc_high")
     auc.vlines(x, low, high, NOW, linewidth=5, alpha=0.25)
     line(auc, x, column(history, "roc_auc"), NOW, "")
     auc.axhline(min_auc, color=BAD, linewidth=1.2, linestyle=(0, (4, 3)))
-    edge = [x[-1], min_auc]
-    auc.annotate("threshold", edge, (0, -11), textcoords="offset points", ha="right",
-                 color=BAD, fontsize=8.5)  # fmt: skip
     if len(classes) == 2:
         rate.set_title(f"Share of {brief(classes[1], 40)}")
         line(rate, x, column(history, "predicted_rate"), NOW, "predicted")
@@ -115,18 +116,44 @@ def over_time(history: Sequence[dict[str, Any]], classes: Sequence[str], min_auc
     rows.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     for axis in axes:
         axis.locator_params(axis="y", nbins=4)
-        for before, day, at in zip(history, history[1:], x[1:], strict=False):
-            if day["model_version"] != before["model_version"]:
-                axis.axvline(at - 0.5, color=MUTED, linewidth=0.9, linestyle=":")
-                if axis is auc:
-                    axis.annotate(f" model {day['model_version']}", (at - 0.5, 1), (1, -8),
-                                  xycoords=("data", "axes fraction"), textcoords="offset points",
-                                  fontsize=8, color=MUTED)  # fmt: skip
+        for at, _ in changes:
+            axis.axvline(at - 0.5, color=MUTED, linewidth=0.9, linestyle=":")
     step = -(-(x[-1] - x[0] + 1) // 9)
     ticks = range(x[-1], x[0] - 1, -step)
     rows.set_xticks(ticks, [f"{(d := date.fromordinal(t)).day} {d:%b}" for t in ticks])
     rows.set_xlim(x[0] - 0.7, x[-1] + 0.7)
+    name_models(figure, auc, changes)
     return as_svg(figure, "history", "AUC, rates, log loss and rows of each day")
+
+
+def calls(day: dict[str, Any]) -> str:
+    """Return what a line of the history calls its model."""
+    if day["model_version"]:
+        return f"model {day['model_version']}"
+    return day["model_path"] or "model not recorded"
+
+
+def name_models(figure: Figure, axis: Axes, changes: Sequence[tuple[float, str]]) -> None:
+    """Write above the axis from where on which model predicted.
+
+    No name is over another: where there is no room in any line, those of older models are left out.
+    """
+    figure.draw_without_rendering()  # only then it is known how wide a day is
+    ends = axis.get_window_extent()
+    free = [float("inf")] * LINES  # the left end of what is written in each line already
+    for at, name in reversed(changes):
+        text = brief(name, 32)
+        note = axis.annotate(text, (at - 0.5, 1), (0, 0), xycoords=("data", "axes fraction"),
+                             textcoords="offset points", fontsize=8, color=MUTED)  # fmt: skip
+        note.set_in_layout(False)
+        box = note.get_window_extent()
+        left = max(ends.x0, min(box.x0, ends.x1 - box.width))
+        lines = [i for i in range(LINES) if left + box.width + GAP <= free[i]]
+        if lines:
+            free[lines[0]] = left
+            note.set_position(((left - box.x0) * 72 / figure.dpi, 3 + NOTE * lines[0]))
+        else:
+            note.remove()
 
 
 def column(history: Sequence[dict[str, Any]], name: str) -> np.ndarray:

@@ -40,7 +40,9 @@ class Day(NamedTuple):
     day: str
     rows: int
     classes: list[str]
-    version: str | None  # of the model that made them
+    name: str | None  # of the model that made them
+    version: str | None
+    path: str | None  # from where it was read
     digest: str | None  # SHA-256 of that model's model.json
     histograms: np.ndarray  # int (k, bins) of the probabilities
     mean: np.ndarray  # float64 (k,), of the probabilities
@@ -163,21 +165,27 @@ def run_report(args: argparse.Namespace) -> dict[str, Any]:
             f" {model['classes']}: give the model that made them"
         )
     notes = []
-    if today.digest not in (None, sha256(IN / "model" / "model.json")):
-        notes.append("Another model made these predictions; drift is measured against this one.")
+    other = today.digest not in (None, sha256(IN / "model" / "model.json"))
+    if other:
+        notes.append(
+            f"These predictions were made by another model ({called(today._asdict())}) than the one"
+            f" given ({called(version)}): its model.json differs. Prediction drift is not known,"
+            " and all that is said of training is about the model given."
+        )
     features = compare(fitted["columns"], today)
     if features is None:
         notes.append(
             "Drift of the features is not known: the model's preprocess.json has no profile of"
             " its training data, as it was made by an older preprocess. Train again to get one."
         )
-    reference, source = find_reference(metrics, history)
-    if reference is None:
+    reference, source = (None, "") if other else find_reference(metrics, history)
+    if reference is None and not other:
         notes.append(
             "Prediction drift is not known: the model has no histogram from its validation, and"
             " there are no earlier predictions of this version."
         )
-    found = conclude(args, today, model, version, features, reference, notes)
+    maker = {} if other else version
+    found = conclude(args, today, model, maker, features, reference, notes, other=other)
     found["history"] = [as_history(d) for d in history]
     found["class_shares"] = class_shares(today, fitted.get("class_counts"))
     # matplotlib takes a while to start: not for what ends before anything is drawn.
@@ -190,6 +198,7 @@ def run_report(args: argparse.Namespace) -> dict[str, Any]:
         metrics=today.metrics,
         scores=(edges, reference, today.histograms, source),
         limits=vars(args),
+        called=called(found["model"]),
     )
     (OUT / "report.html").write_text(html, encoding="utf-8")
     write_json(OUT / "quality.json", found)
@@ -204,7 +213,7 @@ def run_report(args: argparse.Namespace) -> dict[str, Any]:
         "worst_feature": worst and worst.name,
         "worst_psi": worst and worst.psi,
         "prediction_drift": found["prediction_drift"],
-        "model_version": found["model"]["version"],
+        "model_version": found["model"]["version"] or found["model"]["path"],
     }
 
 
@@ -214,7 +223,6 @@ def look(name: str, edges: Sequence[float]) -> Day:
     found = read_predictions(folder / FILE)
     manifest = read_optional(folder / "manifest.json")
     by = manifest.get("model") or {}
-    path = by.get("path") or manifest.get("sources", {}).get("model")
     k, target, y, metrics = len(found.classes), IN / "raw" / name / "target.csv", None, None
     if target.exists():
         y = read_target(target, found.classes)
@@ -229,7 +237,9 @@ def look(name: str, edges: Sequence[float]) -> Day:
         day=name,
         rows=len(found.chosen),
         classes=found.classes,
-        version=by.get("version") or (path and path.rpartition("/")[2]),
+        name=by.get("name"),
+        version=by.get("version"),
+        path=by.get("path") or manifest.get("sources", {}).get("model"),
         digest=manifest.get("inputs", {}).get("model/model.json", {}).get("sha256"),
         histograms=np.array([np.bincount(column, minlength=len(edges) + 1) for column in bins]),
         mean=found.scores.mean(axis=0),
@@ -237,6 +247,13 @@ def look(name: str, edges: Sequence[float]) -> Day:
         true=None if y is None else np.bincount(y, minlength=k),
         metrics=metrics,
     )
+
+
+def called(model: dict[str, Any]) -> str:
+    """Return what a person calls a model: its version, or where it is if it never got one."""
+    if model.get("version"):
+        return f"{model.get('name') or 'model'} version {model['version']}"
+    return model.get("path") or "without a version"
 
 
 def compare(columns: list[dict[str, Any]], today: Day) -> list[drift.Feature] | None:
@@ -265,8 +282,9 @@ def find_reference(
     same = [
         d.histograms
         for d in history[:-1]
-        if (d.digest, d.version, d.classes) == (today.digest, today.version, today.classes)
-        and (d.digest or d.version)
+        if (d.digest, d.version or d.path, d.classes)
+        == (today.digest, today.version or today.path, today.classes)
+        and (d.digest or d.version or d.path)
     ]
     return (sum(same[1:], same[0]), "earlier days of this model") if same else (None, "")
 
@@ -279,11 +297,16 @@ def conclude(
     features: list[drift.Feature] | None,
     reference: np.ndarray | None,
     notes: list[str],
+    *,
+    other: bool,
 ) -> dict[str, Any]:
-    """Return quality.json but for its history: the numbers, and what is wrong with them."""
+    """Return quality.json but for its history: the numbers, and what is wrong with them.
+
+    other: the model given is not the one that made the predictions.
+    """
     problems, metrics = [], today.metrics or {}
-    trained = model["trained_on"].get("days") or []
-    learned = today.day in trained
+    trained = [] if other else model["trained_on"].get("days") or []
+    learned = None if other else today.day in trained
     if learned:
         notes.append(
             f"The model has learned from {today.day}: its numbers of that day are better than it is"
@@ -331,8 +354,9 @@ def conclude(
         "date": today.day,
         "rows": today.rows,
         "model": {
-            "name": version.get("name"),
+            "name": version.get("name") or today.name,
             "version": version.get("version") or today.version,
+            "path": today.path,
             "trained_on": [trained[0], trained[-1]] if trained else None,
         },
         "labels": today.true is not None,
@@ -340,6 +364,7 @@ def conclude(
         "drift": None if features is None else {f.name: as_json(f) for f in features},
         "drifted": [f.name for f in drifted],
         "prediction_drift": moved,
+        "other_model_given": other,
         "learned_from_this_day": learned,
         "ok": not problems,
         "problems": problems,
@@ -361,6 +386,7 @@ def as_history(day: Day) -> dict[str, Any]:
         "date": day.day,
         "rows": day.rows,
         "model_version": day.version,
+        "model_path": day.path,
         **{name: metrics.get(name) for name in named},
         "predicted_rate": float(day.mean[1]) if binary else None,
         "observed_rate": float(day.true[1] / day.rows) if binary and day.true is not None else None,

@@ -1,5 +1,7 @@
 """How far a day's rows and predictions are from those of the training: by hand, and by chance."""
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -181,9 +183,20 @@ def scores(positive: list[int]) -> dict[str, Any]:
     return {"edges": edges, "counts": {"0": positive[::-1], "1": positive}}
 
 
+def by_the_model_given(watched: Watched) -> Watched:
+    """The same, but all days that version 1 predicted were predicted by /in/model."""
+    digest = hashlib.sha256(watched.model_json.encode()).hexdigest()
+    for name in [name for name in watched.inputs if name.startswith("predictions/")]:
+        manifest = json.loads(watched.inputs[name]["manifest.json"])
+        if manifest["model"]["version"] == "1":
+            manifest["inputs"]["model/model.json"]["sha256"] = digest
+            watched.inputs[name]["manifest.json"] = json.dumps(manifest)
+    return watched
+
+
 def test_prediction_drift_is_against_the_validation(run_stage: RunStage) -> None:
     watched = Watched(scores=scores(HISTOGRAM)).day(two(*[0.25] * 40, *[0.95] * 60))
-    found = quality_of(watched.report(run_stage))
+    found = quality_of(by_the_model_given(watched).report(run_stage))
 
     expected = by_hand(HISTOGRAM, [0, 0, 40, 0, 0, 0, 0, 0, 0, 60])
     assert pytest.approx(expected) == found["prediction_drift"]
@@ -195,17 +208,52 @@ def test_prediction_drift_may_be_against_earlier_days_of_the_model(run_stage: Ru
     watched = Watched().day(two(*[0.25] * 50, *[0.35] * 50), day=EARLIER)
     watched.day(two(*[0.05] * 100), day="2013-01-14", model="another")
     watched.day(two(*[0.25] * 50, *[0.35] * 50))
-    result = watched.report(run_stage)
+    result = by_the_model_given(watched).report(run_stage)
 
     assert 0 == quality_of(result)["prediction_drift"]
     assert "earlier days of this model" in page_of(result)
 
 
 def test_without_anything_to_compare_prediction_drift_is_not_known(run_stage: RunStage) -> None:
-    result = Watched().day(two(0.2, 0.4)).report(run_stage)
+    result = by_the_model_given(Watched().day(two(0.2, 0.4))).report(run_stage)
 
     assert quality_of(result)["prediction_drift"] is None
-    assert "Prediction drift is not known" in page_of(result)
+    assert "there are no earlier predictions of this version" in page_of(result)
+
+
+def test_prediction_drift_is_never_against_the_validation_of_another_model(
+    run_stage: RunStage,
+) -> None:
+    rows = two(*[0.25] * 40, *[0.95] * 60)
+    labels = ["0"] * 40 + ["1"] * 60
+    given = by_the_model_given(Watched(scores=scores(HISTOGRAM)).day(rows, labels))
+    of_given = quality_of(given.report(run_stage))
+    result = Watched(scores=scores(HISTOGRAM)).day(rows, labels, model="2").report(run_stage)
+    found = quality_of(result)
+
+    assert (False, False) == (of_given["other_model_given"], of_given["ok"])
+    assert (True, True) == (found["other_model_given"], found["ok"])
+    assert ([], None) == (found["problems"], found["prediction_drift"])
+    # What needs the predictions and the labels alone is as it was.
+    assert (1.0, of_given["log_loss"]) == (found["roc_auc"], found["log_loss"])
+
+
+def test_the_headline_says_that_another_model_predicted(run_stage: RunStage) -> None:
+    watched = Watched(trained=[DAY]).day(two(0.2, 0.4), ["0", "1"], model="2")
+    result = watched.report(run_stage)
+    found, page = quality_of(result), page_of(result)
+
+    assert "<h1>All well – predicted by another model</h1>" in page
+    assert 1 == page.count(found["notes"][0])
+    assert found["notes"][0].startswith(
+        "These predictions were made by another model (microstage version 2) than the one given"
+        " (microstage version 1)"
+    )
+    # The days of the model given say nothing of the one that predicted.
+    assert {"name": "microstage", "version": "2", "path": "models/2", "trained_on": None} == found[
+        "model"
+    ]
+    assert found["learned_from_this_day"] is None
 
 
 def test_shares_of_classes_are_beside_those_of_the_training(run_stage: RunStage) -> None:

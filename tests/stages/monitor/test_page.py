@@ -1,5 +1,7 @@
 """The report is one file that any browser shows, and bad inputs are one sentence."""
 
+import json
+import re
 import time
 
 import pytest
@@ -82,6 +84,44 @@ def test_many_classes_are_drawn_too(run_stage: RunStage) -> None:
     watched = Watched(classes=classes).day(scores, classes, day="2013-01-15").day(scores, classes)
 
     assert "class 29" in page_of(watched.report(run_stage))
+
+
+def models_named(page: str) -> list[tuple[float, float, str]]:
+    """Where names of models are in the plot over time (x, y, text), as matplotlib writes them."""
+    notes = re.findall(r' x="([\d.]+)" y="([\d.]+)"[^>]*>((?:model|tests/)[^<]*)</text>', page)
+    return [(float(x), float(y), text) for x, y, text in notes]
+
+
+@pytest.mark.parametrize("names", ["{}", "tests/models/2013-01-{}"])
+def test_names_of_models_that_change_each_day_are_not_over_each_other(
+    run_stage: RunStage, names: str
+) -> None:
+    watched = Watched()
+    for day in range(1, 29):
+        date = f"2013-01-{day:02}"
+        watched.day(HAND, day=date)
+        by = {"version": names.format(day)} if names == "{}" else {"path": names.format(day)}
+        watched.inputs[f"predictions/{date}"]["manifest.json"] = json.dumps({"model": by})
+    named = models_named(page_of(watched.report(run_stage)))
+    newest = f"model {names.format(28)}" if names == "{}" else names.format(28)
+
+    assert newest in {text for _, _, text in named}
+    assert 3 < len(named) <= 27
+    for x, y, text in named:
+        # What a letter takes on average at 8 points, in the wide font that it is measured with.
+        end = x + 4.3 * len(text)
+        assert end < 7.6 * 72
+        assert [] == [other for left, at, other in named if at == y and x < left < end]
+
+
+def test_models_that_change_on_neighbouring_days_are_both_named(run_stage: RunStage) -> None:
+    watched = Watched().day(HAND, day="2013-01-10", model="1")
+    watched.day(HAND, day="2013-01-11", model="2").day(HAND, day="2013-01-12", model="3")
+    watched.day(HAND, day="2013-02-06", model="3")
+    named = models_named(page_of(watched.report(run_stage)))
+
+    assert ["model 3", "model 2"] == [text for _, _, text in named]
+    assert 2 == len({y for _, y, _ in named})
 
 
 def without(path: str, file: str = "") -> Watched:

@@ -1,10 +1,11 @@
 """What is said of a day whose labels have come: by hand, and scikit-learn's on many rows."""
 
+import json
 import math
 
 import numpy as np
 import pytest
-from harness import RunStage
+from harness import Input, RunStage
 from sklearn import metrics
 from watched import DAY, Watched, page_of, quality_of, two
 
@@ -160,13 +161,15 @@ def test_labels_may_be_numbers_in_another_spelling(run_stage: RunStage) -> None:
 
 def test_a_day_that_the_model_has_learned_from_is_marked(run_stage: RunStage) -> None:
     watched = Watched(trained=["2013-01-15", DAY]).day(HAND, ["0", "1", "0", "1"])
+    del watched.inputs[f"predictions/{DAY}"]["manifest.json"]  # it names another model
     result = watched.report(run_stage)
     found = quality_of(result)
 
     assert found["learned_from_this_day"]
     assert ["2013-01-15", DAY] == found["model"]["trained_on"]
     assert f"has learned from {DAY}" in page_of(result)
-    assert not quality_of(Watched().day(HAND).report(run_stage))["learned_from_this_day"]
+    watched.trained = ["2013-01-15"]
+    assert quality_of(watched.report(run_stage))["learned_from_this_day"] is False
 
 
 def test_the_history_has_a_line_for_each_day_up_to_the_reports(run_stage: RunStage) -> None:
@@ -182,7 +185,7 @@ def test_the_history_has_a_line_for_each_day_up_to_the_reports(run_stage: RunSta
     assert [0.75, None, 1.0] == [line["roc_auc"] for line in history]
     assert [0.5, None, 0.75] == [line["observed_rate"] for line in history]
     assert pytest.approx([0.5, 0.4, 0.5]) == [line["predicted_rate"] for line in history]
-    assert " model 2" in page_of(result)
+    assert ">model 2</text>" in page_of(result)
 
 
 def test_the_newest_day_is_reported_on_by_default(run_stage: RunStage) -> None:
@@ -211,7 +214,47 @@ def test_the_summary_is_the_quality_in_short(run_stage: RunStage) -> None:
     } == result.summary
 
 
-def test_predictions_of_another_model_than_the_one_given_are_marked(run_stage: RunStage) -> None:
-    found = quality_of(Watched().day(HAND, model="2").report(run_stage))
+def without_version(watched: Watched) -> dict[str, Input]:
+    """The inputs, but nobody registered the model."""
+    inputs = dict(watched.with_model())
+    model = inputs["model"]
+    assert isinstance(model, dict)
+    return {**inputs, "model": {f: text for f, text in model.items() if f != "version.json"}}
 
-    assert "Another model made these predictions" in " ".join(found["notes"])
+
+@pytest.mark.parametrize("place", ["model", "sources"])
+def test_a_model_without_a_version_is_shown_by_its_path(run_stage: RunStage, place: str) -> None:
+    watched = Watched().day(HAND, day="2013-01-15").day(HAND)
+    path = "models/2013-01-06"
+    manifest = {"model": {"path": path}} if place == "model" else {"sources": {"model": path}}
+    watched.inputs[f"predictions/{DAY}"]["manifest.json"] = json.dumps(manifest)
+    inputs = without_version(watched)
+    result = run_stage("monitor", "report", inputs=inputs)
+    found, page = quality_of(result), page_of(result)
+
+    assert (None, path) == (found["model"]["version"], found["model"]["path"])
+    assert [("1", "models/1"), (None, path)] == [
+        (line["model_version"], line["model_path"]) for line in found["history"]
+    ]
+    assert path == result.summary["model_version"]
+    assert f'<div class="more">by {path}</div>' in page
+    assert f">{path}</text>" in page
+
+
+def test_a_path_whose_model_has_a_version_is_shown_by_the_version(run_stage: RunStage) -> None:
+    watched = Watched().day(HAND, model="7")
+    model = {"path": "models/2013-01-06", "name": "flights", "version": "7"}
+    watched.inputs[f"predictions/{DAY}"]["manifest.json"] = json.dumps({"model": model})
+    inputs = without_version(watched)
+    page = page_of(run_stage("monitor", "report", inputs=inputs))
+
+    assert '<div class="more">by flights version 7</div>' in page
+
+
+def test_a_loss_is_beside_that_of_a_guess_of_the_trainings_shares(run_stage: RunStage) -> None:
+    watched = Watched(class_counts=[750, 250]).day(HAND, ["0", "1", "0", "1"])
+    guess = -(math.log(0.75) + math.log(0.25)) / 2
+
+    assert f"{guess:.3f} for always guessing each class&#39;s share in training" in page_of(
+        watched.report(run_stage)
+    )
