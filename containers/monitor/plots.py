@@ -16,6 +16,7 @@ import numpy as np
 from drift import Feature
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -74,6 +75,7 @@ def as_svg(figure: Figure, name: str, alt: str) -> Markup:
         # Of letters that the font for measuring lacks; the browser has them.
         warnings.filterwarnings("ignore", "Glyph")
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        settle(figure)
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     text = file.getvalue()
     text = text[text.index("<svg") :]
@@ -85,6 +87,20 @@ def as_svg(figure: Figure, name: str, alt: str) -> Markup:
         text = text.replace(colour, f"var(--{variable})")
     label = Markup(' role="img" aria-label="{}"').format(alt)
     return Markup(text.replace("<svg", f"<svg{label}", 1))  # noqa: S704 - matplotlib escapes
+
+
+def settle(figure: Figure) -> None:
+    """Lay the figure out, and round what came of it.
+
+    The solver's results differ from run to run in their last digits, as it takes its variables in
+    the order of their addresses, and matplotlib makes ids of all digits.
+    """
+    FigureCanvasSVG(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        x, y, width, height = axes.get_position().bounds
+        axes.set_position((round(x, 4), round(y, 4), round(width, 4), round(height, 4)))
 
 
 def over_time(history: Sequence[dict[str, Any]], classes: Sequence[str], min_auc: float) -> Markup:

@@ -40,10 +40,14 @@ class Watched:
         day: str = DAY,
         model: str = "1",
     ) -> "Watched":
-        """Add a day. scores: probabilities (rows, classes); data: the columns of data.csv."""
+        """Add a day. scores: probabilities (rows, classes); data: the columns of data.csv.
+
+        Version 1 is the model that is given as /in/model.
+        """
         header = ["class", *(f"probability_{label}" for label in self.classes)]
         best = [self.classes[[*row].index(max(row))] for row in scores]
-        digest = hashlib.sha256(self.model_json.encode() + model.encode()).hexdigest()
+        another = "" if model == "1" else model
+        digest = hashlib.sha256(f"{self.model_json}{another}".encode()).hexdigest()
         manifest = {
             "model": {"path": f"models/{model}", "name": "microstage", "version": model},
             "inputs": {"model/model.json": {"sha256": digest}},

@@ -1,7 +1,5 @@
 """How far a day's rows and predictions are from those of the training: by hand, and by chance."""
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -183,20 +181,9 @@ def scores(positive: list[int]) -> dict[str, Any]:
     return {"edges": edges, "counts": {"0": positive[::-1], "1": positive}}
 
 
-def by_the_model_given(watched: Watched) -> Watched:
-    """The same, but all days that version 1 predicted were predicted by /in/model."""
-    digest = hashlib.sha256(watched.model_json.encode()).hexdigest()
-    for name in [name for name in watched.inputs if name.startswith("predictions/")]:
-        manifest = json.loads(watched.inputs[name]["manifest.json"])
-        if manifest["model"]["version"] == "1":
-            manifest["inputs"]["model/model.json"]["sha256"] = digest
-            watched.inputs[name]["manifest.json"] = json.dumps(manifest)
-    return watched
-
-
 def test_prediction_drift_is_against_the_validation(run_stage: RunStage) -> None:
     watched = Watched(scores=scores(HISTOGRAM)).day(two(*[0.25] * 40, *[0.95] * 60))
-    found = quality_of(by_the_model_given(watched).report(run_stage))
+    found = quality_of(watched.report(run_stage))
 
     expected = by_hand(HISTOGRAM, [0, 0, 40, 0, 0, 0, 0, 0, 0, 60])
     assert pytest.approx(expected) == found["prediction_drift"]
@@ -208,14 +195,14 @@ def test_prediction_drift_may_be_against_earlier_days_of_the_model(run_stage: Ru
     watched = Watched().day(two(*[0.25] * 50, *[0.35] * 50), day=EARLIER)
     watched.day(two(*[0.05] * 100), day="2013-01-14", model="another")
     watched.day(two(*[0.25] * 50, *[0.35] * 50))
-    result = by_the_model_given(watched).report(run_stage)
+    result = watched.report(run_stage)
 
     assert 0 == quality_of(result)["prediction_drift"]
     assert "earlier days of this model" in page_of(result)
 
 
 def test_without_anything_to_compare_prediction_drift_is_not_known(run_stage: RunStage) -> None:
-    result = by_the_model_given(Watched().day(two(0.2, 0.4))).report(run_stage)
+    result = Watched().day(two(0.2, 0.4)).report(run_stage)
 
     assert quality_of(result)["prediction_drift"] is None
     assert "there are no earlier predictions of this version" in page_of(result)
@@ -226,7 +213,7 @@ def test_prediction_drift_is_never_against_the_validation_of_another_model(
 ) -> None:
     rows = two(*[0.25] * 40, *[0.95] * 60)
     labels = ["0"] * 40 + ["1"] * 60
-    given = by_the_model_given(Watched(scores=scores(HISTOGRAM)).day(rows, labels))
+    given = Watched(scores=scores(HISTOGRAM)).day(rows, labels)
     of_given = quality_of(given.report(run_stage))
     result = Watched(scores=scores(HISTOGRAM)).day(rows, labels, model="2").report(run_stage)
     found = quality_of(result)
