@@ -20,7 +20,7 @@ from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from stage_contract import DataFolder, digest
 from stage_operator import DS, StageOperator
-from stage_table import BAD_DATA, MANIFEST, NO_INPUT, StageError, load_row
+from stage_table import BAD_DATA, MANIFEST, NO_INPUT, StageError, load_row, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ class FetchModel(StageOperator):
             self.log.warning("The Variable model_path is set: %s, not what is in production.", path)
             return {"path": path}
         summary = super().execute(context)
-        return {"path": load_row(self.stage).to.replace("{ds}", self.ds), **summary}
+        return {"path": resolve(load_row(self.stage), self.ds).target, **summary}
 
 
 def check_model(path: str) -> None:
