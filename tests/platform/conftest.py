@@ -16,13 +16,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     clone_to(root)
     clone = Stack(root, "")
     clone.run("scripts/make_env")
-    env = root / ".env"
-    text = env.read_text()
-    ports = {name: free_port() for name in re.findall(r"(?m)^(\w+_PORT)=", text)}
-    settings = {"COMPOSE_PROJECT_NAME": f"microstage-test-{os.getpid()}", **ports}
-    for name, value in settings.items():
-        text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
-    env.write_text(text)
+    ports = re.findall(r"(?m)^(\w+_PORT)=", (root / ".env").read_text())
+    clone.change(
+        COMPOSE_PROJECT_NAME=f"microstage-test-{os.getpid()}",
+        **{name: free_port() for name in ports},
+    )
     try:
         yield Stack(root, clone.run("scripts/demo").stdout)
     except BaseException:

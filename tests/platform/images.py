@@ -6,7 +6,8 @@ import os
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,18 @@ def docker(*arguments: str | Path) -> str:
     if done.returncode:
         pytest.fail(f"docker {' '.join(map(str, arguments))}: {done.stderr}")
     return done.stdout.strip()
+
+
+def wait_for_answer(container: str, ask: Callable[[], object], seconds: float) -> None:
+    """Wait until a container's server answers; its log is shown where it does not."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            ask()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, docker("logs", container)
+            time.sleep(0.1)
 
 
 def inspect(reference: str) -> dict[str, Any]:

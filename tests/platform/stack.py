@@ -1,9 +1,13 @@
 """A clone of the project whose services are up, as its user would handle it."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -29,6 +33,25 @@ class Stack:
     @property
     def table(self) -> Path:
         return self.root / "dags/stages.toml"
+
+    def setting(self, name: str) -> str:
+        """A setting of this installation."""
+        value: str = re.findall(rf"(?m)^{name}=(.*)$", (self.root / ".env").read_text())[0]
+        return value
+
+    def change(self, **settings: object) -> None:
+        """Change settings of this installation."""
+        env = self.root / ".env"
+        text = env.read_text()
+        for name, value in settings.items():
+            text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
+        env.write_text(text)
+
+    def mails(self, subject: str) -> list[dict[str, str]]:
+        """The mails that were caught with this in their subject, newest first."""
+        url = f"http://localhost:{self.setting('MAIL_PORT')}/messages.json"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return [mail for mail in json.load(answer) if subject in mail["subject"]]
 
     def run(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone, as its user would."""
@@ -60,6 +83,13 @@ class Stack:
     def containers(self, *filters: str) -> list[str]:
         arguments = [f"--filter={text}" for text in filters]
         return self.run("docker", "ps", "--all", "--quiet", *arguments).stdout.split()
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.5)
 
 
 def clone_to(folder: Path) -> None:

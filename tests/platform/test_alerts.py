@@ -1,7 +1,6 @@
 """Alerts by the running stack: mails, in the catcher that comes along."""
 
 import datetime as dt
-import json
 import re
 import time
 import urllib.error
@@ -9,7 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
-from stack import Stack
+from stack import Stack, wait_until
 
 DAG = """
 import os, signal
@@ -46,11 +45,11 @@ def test_a_task_that_fails_and_one_that_is_killed_are_told_of_once_each(
     wait_until(lambda: exists(lambda: airflow.call("GET", f"/api/v2/dags/{dag}")))
     airflow.switch_on(dag)
     airflow.trigger(dag, dt.date(2013, 1, 16), {})
-    wait_until(lambda: len(mails(stack, dag)) >= 2)
+    wait_until(lambda: len(stack.mails(dag)) >= 2)
     time.sleep(5)  # in which a second one of the same could come
-    told = dict(mails(stack, dag))
+    told = {mail["subject"]: mail["text"] for mail in stack.mails(dag)}
 
-    assert sorted(told) == sorted(subject for subject, _ in mails(stack, dag))
+    assert sorted(told) == sorted(mail["subject"] for mail in stack.mails(dag))
     assert {f"{dag}.fails failed for 2013-01-16", f"{dag}.is_killed failed for 2013-01-16"} == {
         subject.split("] ")[1] for subject in told
     }
@@ -63,13 +62,6 @@ def test_a_task_that_fails_and_one_that_is_killed_are_told_of_once_each(
         assert page.status == 200
 
 
-def mails(stack: Stack, dag: str) -> list[tuple[str, str]]:
-    """Return subject and text of the mails about a DAG."""
-    [port] = re.findall(r"(?m)^MAIL_PORT=(\d+)$", (stack.root / ".env").read_text())
-    with urllib.request.urlopen(f"http://localhost:{port}/messages.json", timeout=10) as answer:
-        return [(m["subject"], m["text"]) for m in json.load(answer) if dag in m["subject"]]
-
-
 def exists(look: Callable[[], object]) -> bool:
     try:
         look()
@@ -78,10 +70,3 @@ def exists(look: Callable[[], object]) -> bool:
             raise
         return False
     return True
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)

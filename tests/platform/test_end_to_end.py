@@ -7,12 +7,10 @@ import json
 import os
 import re
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stack import Stack, clone_to
+from stack import Stack, clone_to, wait_until
 
 RUN_DATES = ["scripts/run_dates", "--window", "13", "2013-01-13", "2013-01-20"]
 PREDICTED = ["2013-01-14", "2013-01-15", "2013-01-16", "2013-01-21", "2013-01-22", "2013-01-23"]
@@ -171,10 +169,3 @@ def test_a_prediction_waits_for_its_data_without_holding_a_slot(stack: Stack) ->
     wait_until(lambda: airflow.call("GET", run)["state"] == "success")
 
     assert stack.manifest(f"predictions/{day}")["sources"]["model"] == f"production/{day}"
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)

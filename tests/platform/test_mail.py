@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 import pytest
-from images import VERSION, docker
+from images import VERSION, docker, wait_for_answer
 
 HOSTILE = '<script>alert("x")</script>&<img src=x onerror=y>'
 
@@ -49,14 +49,7 @@ class Catcher:
         return found
 
     def wait(self) -> None:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                self.get("/")
-                return
-            except OSError:
-                assert time.monotonic() < deadline, docker("logs", self.container)
-                time.sleep(0.1)
+        wait_for_answer(self.container, lambda: self.get("/"), 20)
 
 
 @pytest.fixture(scope="module")

@@ -53,16 +53,6 @@ class Server(Stack):
     def env(self) -> Path:
         return self.root / ".env"
 
-    def setting(self, name: str) -> str:
-        value: str = re.findall(rf"(?m)^{name}=(.*)$", self.env.read_text())[0]
-        return value
-
-    def change(self, **settings: object) -> None:
-        text = self.env.read_text()
-        for name, value in settings.items():
-            text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
-        self.env.write_text(text)
-
     def compose(self, *arguments: str) -> str:
         return self.run("docker", "compose", *arguments).stdout
 

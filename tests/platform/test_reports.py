@@ -3,12 +3,11 @@
 import http.client
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from images import VERSION, docker
+from images import VERSION, docker, wait_for_answer
 
 Get = Callable[..., tuple[int, str]]
 
@@ -41,14 +40,7 @@ def get(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Get]:
         return answer.status, answer.read().decode()
 
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                ask("/")
-                break
-            except OSError:
-                assert time.monotonic() < deadline, docker("logs", container)
-                time.sleep(0.1)
+        wait_for_answer(container, lambda: ask("/"), 30)
         yield ask
     finally:
         docker("rm", "--force", container)

@@ -9,16 +9,15 @@ import base64
 import datetime as dt
 import json
 import re
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from stack import Stack
+from stack import Stack, wait_until
 
 SECOND, THIRD = dt.date(2013, 1, 20), dt.date(2013, 1, 27)
 WINDOW = {"window": 13}
@@ -31,17 +30,13 @@ class Story:
         self.stack = stack
         self.airflow = stack.airflow()
 
-    def setting(self, name: str) -> str:
-        value: str = re.findall(rf"(?m)^{name}=(.*)$", (self.stack.root / ".env").read_text())[0]
-        return value
-
     def mlflow(self, method: str, path: str, **fields: str) -> Any:
         """Call MLflow's REST API as its administrator."""
-        url = f"http://localhost:{self.setting('MLFLOW_PORT')}/api/2.0/mlflow/{path}"
+        url = f"http://localhost:{self.stack.setting('MLFLOW_PORT')}/api/2.0/mlflow/{path}"
         body = None if method == "GET" else json.dumps(fields).encode()
         if method == "GET":
             url += f"?{urllib.parse.urlencode(fields)}"
-        user = f"admin:{self.setting('MLFLOW_ADMIN_PASSWORD')}".encode()
+        user = f"admin:{self.stack.setting('MLFLOW_ADMIN_PASSWORD')}".encode()
         headers = {
             "Authorization": f"Basic {base64.b64encode(user).decode()}",
             "Content-Type": "application/json",
@@ -55,17 +50,11 @@ class Story:
         model = self.mlflow("GET", "registered-models/get", name="microstage")["registered_model"]
         return {alias["alias"]: alias["version"] for alias in model.get("aliases", [])}
 
-    def mails(self, subject: str) -> list[str]:
-        """Return the texts of the mails with this subject."""
-        url = f"http://localhost:{self.setting('MAIL_PORT')}/messages.json"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return [mail["text"] for mail in json.load(answer) if subject in mail["subject"]]
-
     def run(self, dag: str, day: dt.date, **conf: Any) -> dict[str, str]:
         """Let the scheduler run a DAG for a day, to its end; return the state of each task."""
         self.airflow.switch_on(dag)
         path = self.airflow.trigger(dag, day, conf)
-        wait_until(lambda: self.airflow.call("GET", path)["state"] in ("success", "failed"))
+        wait_until(lambda: self.airflow.call("GET", path)["state"] in ("success", "failed"), 120)
         return self.states(dag, day)
 
     def states(self, dag: str, day: dt.date) -> dict[str, str]:
@@ -99,13 +88,6 @@ class Story:
 @pytest.fixture(scope="module")
 def story(stack: Stack) -> Story:
     return Story(stack)
-
-
-def wait_until(holds: Callable[[], Any], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.5)
 
 
 def day(number: int) -> dt.date:
@@ -143,7 +125,7 @@ def test_the_question_shows_metrics_verdict_and_links_that_lead_somewhere(story:
     assert re.search(
         r"\*\*Verdict: [a-z ]+\.\*\* On [\d,]+ rows of \d days that neither", question["body"]
     )
-    assert f"http://localhost:{story.setting('MLFLOW_PORT')}/#/experiments/" in links[0]
+    assert f"http://localhost:{story.stack.setting('MLFLOW_PORT')}/#/experiments/" in links[0]
     with urllib.request.urlopen(links[1], timeout=10) as report:
         assert b"<html" in report.read()
 
@@ -224,7 +206,7 @@ def test_rolling_back_lets_the_two_versions_change_places_once(story: Story) -> 
     body = {"dry_run": False, "task_ids": ["rollback"], "only_failed": False}
     body["dag_run_id"] = run.rpartition("/")[2]
     story.airflow.call("POST", "/api/v2/dags/rollback/clearTaskInstances", body)
-    wait_until(lambda: story.airflow.call("GET", run)["state"] == "success")
+    wait_until(lambda: story.airflow.call("GET", run)["state"] == "success", 120)
     changed = {
         path for path, text in story.stack.manifests().items() if text != predicted.get(path)
     }
@@ -309,15 +291,18 @@ def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_say
             states = story.run("monitor", day(22))
     finally:
         story.stack.table.write_text(table)
-    mails = story.mails("monitor.check_quality failed for 2013-01-22")
+    mails = story.stack.mails("monitor.check_quality failed for 2013-01-22")
 
     assert states["monitor"] == "success"
     assert states["check_quality"] == "failed"
     assert states["retrain"] == "success"
     assert len(mails) == 1
-    assert "below its threshold of 0.99" in mails[0]
-    assert f"http://localhost:{story.setting('REPORTS_PORT')}/2013-01-22/report.html" in mails[0]
-    wait_until(lambda: story.airflow.question(day(22)))
+    assert "below its threshold of 0.99" in mails[0]["text"]
+    assert (
+        f"http://localhost:{story.stack.setting('REPORTS_PORT')}/2013-01-22/report.html"
+        in mails[0]["text"]
+    )
+    wait_until(lambda: story.airflow.question(day(22)), 120)
     story.airflow.answer(day(22), "Reject")
     trained = json.loads((story.stack.data / "models/2013-01-22/preprocess.json").read_text())
     assert len(trained["days"]) == WINDOW["window"]
@@ -325,11 +310,11 @@ def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_say
 
 def test_a_day_without_predictions_alerts_at_its_deadline(story: Story) -> None:
     states = story.run("monitor", dt.date(2013, 2, 20), deadline_hours=0.001)
-    mails = story.mails("monitor.wait_for_predictions failed for 2013-02-20")
+    mails = story.stack.mails("monitor.wait_for_predictions failed for 2013-02-20")
 
     assert states["wait_for_predictions"] == "failed"
     assert len(mails) == 1
-    assert "there are no predictions for 2013-02-20" in mails[0]
+    assert "there are no predictions for 2013-02-20" in mails[0]["text"]
 
 
 def test_a_failed_stage_alerts_with_its_own_sentence_and_a_link_to_its_log(story: Story) -> None:
@@ -339,18 +324,18 @@ def test_a_failed_stage_alerts_with_its_own_sentence_and_a_link_to_its_log(story
     data.write_bytes(data.read_bytes()[:5000])
 
     states = story.run("predict", broken)
-    mails = story.mails(f"predict.transform failed for {broken}")
+    mails = story.stack.mails(f"predict.transform failed for {broken}")
 
     assert states["transform"] == "failed"
     assert len(mails) == 1
-    assert re.search(rf"raw/{broken}/data\.csv.* row \d+", mails[0])
-    link = re.findall(r"http://localhost:\S+", mails[0])[0]
+    assert re.search(rf"raw/{broken}/data\.csv.* row \d+", mails[0]["text"])
+    link = re.findall(r"http://localhost:\S+", mails[0]["text"])[0]
     with urllib.request.urlopen(link.partition("?")[0], timeout=10) as page:
         assert page.status == 200
 
 
 def test_a_user_without_a_password_gets_nowhere_in_mlflow(story: Story) -> None:
-    url = f"http://localhost:{story.setting('MLFLOW_PORT')}/api/2.0/mlflow/experiments/search"
+    url = f"http://localhost:{story.stack.setting('MLFLOW_PORT')}/api/2.0/mlflow/experiments/search"
 
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{url}?max_results=1", timeout=10)
