@@ -3,8 +3,8 @@
 
 Runs the stage `generate`, which publishes `raw/<ds>/data.csv` and `raw/<ds>/target.csv`.
 
-- **Schedule**: daily at 00:00 UTC. There is no start date and no catch-up: after the DAG is
-  switched on, the first automatic run is the next midnight.
+- **Schedule**: by default daily at 00:00 UTC. Nothing is caught up: after the DAG
+  is switched on, the first automatic run is the next midnight.
 - **`ds`** is the day on which the data arrives: the date of the run.
 - **A manual run** makes the data of its logical date (trigger it with 2013-01-06 to get
   `raw/2013-01-06`), or of today when it has none.
@@ -17,22 +17,23 @@ Files that a person put into `raw/<ds>` are never replaced (the run fails and sa
 """
 
 from airflow.sdk import DAG, Param
-from stage_alerts import DEFAULT_ARGS, on_run_failure
-from stage_operator import StageOperator
-from stage_schedule import DAILY
+from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.operator import StageOperator
+from microstage.schedule import pipelines, timetable
 
-with DAG(
-    dag_id="generate_data",
-    description="One day of data: raw/<ds>",
-    doc_md=__doc__,
-    schedule=DAILY,
-    catchup=False,
-    max_active_runs=8,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=on_run_failure,
-    params={
-        "force": Param(False, type="boolean", description="Run it although it is up to date."),
-    },
-    tags=["microstage", "daily"],
-):
-    StageOperator(task_id="generate")
+for pipeline in pipelines():
+    with DAG(
+        dag_id=pipeline.prefixed("generate_data"),
+        description="One day of data: raw/<ds>",
+        doc_md=__doc__,
+        schedule=timetable(pipeline, "generate_data"),
+        catchup=False,
+        max_active_runs=8,
+        default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
+        on_failure_callback=on_run_failure,
+        params={
+            "force": Param(False, type="boolean", description="Run it although it is up to date."),
+        },
+        tags=["microstage", pipeline.name],
+    ):
+        StageOperator(task_id="generate")

@@ -5,12 +5,13 @@ Waits for the data (labels may come later), fetches the model in production, the
 and `predict`, each in its own container. Publishes `production/<ds>` (the model), `features/<ds>`
 and `predictions/<ds>`.
 
-- **Schedule**: daily at 00:00 UTC. There is no start date and no catch-up: after the DAG is
+- **Schedule**: by default daily at 00:00 UTC. Nothing is caught up: after the DAG is
   switched on, the first automatic run is the next midnight.
 - **`ds`** is the date of the run, and the day whose rows are predicted.
 - **The model** is the version that is in production in MLflow while the run fetches it. When MLflow
   does not answer, it is the copy that was fetched last. The Variable `model_path`, when it is set,
-  wins: a directory such as `models/2013-01-06`.
+  wins: a directory such as `models/2013-01-06` (of a pipeline with a name:
+  `<pipeline>.model_path`).
 - **No model in production yet**: the run says so and is skipped. Approve one in train_model.
 - **Waiting**: up to 24 hours for `raw/<ds>/data.csv`, without holding a slot.
 - **A manual run** predicts the day of its logical date, or today when it has none.
@@ -21,33 +22,34 @@ and `predictions/<ds>`.
 """
 
 from airflow.sdk import DAG, Param
-from stage_alerts import DEFAULT_ARGS, on_run_failure
-from stage_decisions import FetchModel
-from stage_operator import PATIENT, StageOperator
-from stage_schedule import DAILY
-from stage_sensors import WaitForData
+from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.decisions import FetchModel
+from microstage.operator import PATIENT, StageOperator
+from microstage.schedule import pipelines, timetable
+from microstage.sensors import WaitForData
 
 MODEL = "{{ ti.xcom_pull('fetch')['path'] }}"
 
-with DAG(
-    dag_id="predict",
-    description="Predictions: predictions/<ds>",
-    doc_md=__doc__,
-    schedule=DAILY,
-    catchup=False,
-    # A run that waits for data must not keep others waiting. Two runs of the same day do no harm:
-    # each publishes whole directories.
-    max_active_runs=8,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=on_run_failure,
-    params={
-        "force": Param(False, type="boolean", description="Run it although it is up to date."),
-    },
-    tags=["microstage", "daily"],
-):
-    wait_for_data = WaitForData(task_id="wait_for_data", files=["data.csv"])
-    fetch = FetchModel(task_id="fetch", skip_on_exit_code=66, **PATIENT)
-    transform = StageOperator(task_id="transform", model=MODEL)
-    predict = StageOperator(task_id="predict", model=MODEL)
+for pipeline in pipelines():
+    with DAG(
+        dag_id=pipeline.prefixed("predict"),
+        description="Predictions: predictions/<ds>",
+        doc_md=__doc__,
+        schedule=timetable(pipeline, "predict"),
+        catchup=False,
+        # A run that waits for data must not keep others waiting. Two runs of the same day do no
+        # harm: each publishes whole directories.
+        max_active_runs=8,
+        default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
+        on_failure_callback=on_run_failure,
+        params={
+            "force": Param(False, type="boolean", description="Run it although it is up to date."),
+        },
+        tags=["microstage", pipeline.name],
+    ):
+        wait_for_data = WaitForData(task_id="wait_for_data", stage="transform", files=["data.csv"])
+        fetch = FetchModel(task_id="fetch", trainer="train", skip_on_exit_code=66, **PATIENT)
+        transform = StageOperator(task_id="transform", model=MODEL)
+        predict = StageOperator(task_id="predict", model=MODEL)
 
-    wait_for_data >> fetch >> transform >> predict
+        wait_for_data >> fetch >> transform >> predict

@@ -11,23 +11,25 @@ is down (`standby`). The next run of predict uses it; predictions that are there
 """
 
 from airflow.sdk import DAG
-from stage_alerts import DEFAULT_ARGS, on_run_failure
-from stage_operator import PATIENT, StageOperator
+from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.operator import PATIENT, StageOperator
+from microstage.schedule import pipelines, timetable
 
-with DAG(
-    dag_id="rollback",
-    description="The previous version of the model goes back into production",
-    doc_md=__doc__,
-    schedule=None,
-    is_paused_upon_creation=False,
-    catchup=False,
-    max_active_runs=1,
-    default_args=DEFAULT_ARGS,
-    on_failure_callback=on_run_failure,
-    tags=["microstage", "by hand"],
-):
-    outgoing = StageOperator(task_id="outgoing", **PATIENT)
-    rollback = StageOperator(task_id="rollback", **PATIENT)
-    standby = StageOperator(task_id="standby", **PATIENT)
+for pipeline in pipelines():
+    with DAG(
+        dag_id=pipeline.prefixed("rollback"),
+        description="The previous version of the model goes back into production",
+        doc_md=__doc__,
+        schedule=timetable(pipeline, "rollback"),
+        is_paused_upon_creation=False,
+        catchup=False,
+        max_active_runs=1,
+        default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
+        on_failure_callback=on_run_failure,
+        tags=["microstage", pipeline.name, "by hand"],
+    ):
+        outgoing = StageOperator(task_id="outgoing", **PATIENT)
+        rollback = StageOperator(task_id="rollback", **PATIENT)
+        standby = StageOperator(task_id="standby", **PATIENT)
 
-    outgoing >> rollback >> standby
+        outgoing >> rollback >> standby

@@ -1,9 +1,8 @@
-"""StageOperator: an Airflow task that runs one row of stages.toml in its own container."""
+"""StageOperator: an Airflow task that runs one row of a pipeline in its own container."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
@@ -14,24 +13,28 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 from docker import APIClient
-from stage_container import (
+
+from microstage.contract import Run, run_job
+from microstage.data_folder import DataFolder
+from microstage.engines.container import (
     ENGINE_ERRORS,
+    ContainerEngine,
     engine_failure,
     image_id,
     remove_all,
-    run_container,
     sweep,
 )
-from stage_contract import DataFolder, Exit, Run, run_job
-from stage_table import Param, StageError, StageExitError, load_row, resolve
+from microstage.errors import StageError, StageExitError
+from microstage.jobs import resolve
+from microstage.last_good import load_for_run
+from microstage.pipelines import DEFAULT, folder_of
+from microstage.schedule import DS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
-# The day of a run. A run that was triggered without a logical date has no `ds`: then it is the
-# day on which it was triggered.
-DS = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
-
+    from microstage.pipelines import Pipeline
+    from microstage.table import Param
 
 # For steps that need a service: it may be away for a quarter of an hour, for an upgrade or so.
 PATIENT: dict[str, Any] = {
@@ -44,10 +47,10 @@ PATIENT: dict[str, Any] = {
 class StageOperator(DockerOperator):
     """Run one stage for one day in its own container, and publish what it wrote.
 
-    The row is read from stages.toml when the task runs: a changed row counts from the next task
-    on. Returns the stage's summary.json as XCom. A stage whose inputs, parameters and image are
-    unchanged is not run again; the task succeeds then and returns the published summary, so that
-    what follows goes on. (The state "skipped" would skip what follows, too.)
+    The row is read from the pipeline's table when the task runs: a changed row counts from the next
+    task on. Returns the stage's summary.json as XCom. A stage whose inputs, parameters and image
+    are unchanged is not run again; the task succeeds then and returns the published summary, so
+    that what follows goes on. (The state "skipped" would skip what follows, too.)
 
     Exit codes 64, 65 and 66, an absent image and an output that breaks the contract fail the task
     at once. Anything else (75, a crash, no memory, no time, no engine) is retried. With
@@ -57,10 +60,11 @@ class StageOperator(DockerOperator):
     docker_conn_id, tls_*). How the container is run does not: it would pull absent images, leave
     containers behind, and take the last line of the log for the result.
 
-    :param stage: the row of stages.toml; the task id by default
+    :param stage: the row of the table; the task id by default
+    :param pipeline: name of the pipeline; the one of dags/stages.toml by default
     :param ds: the day, YYYY-MM-DD
     :param window: number of days that end at ds, for rows that read {day}
-    :param model: directory below the data folder, for rows that read {model}
+    :param model: directory below the pipeline's data, for rows that read {model}
     :param stage_params: parameters of the image, over those of the row
     :param force: run the stage although it is up to date
     """
@@ -73,6 +77,7 @@ class StageOperator(DockerOperator):
         self,
         *,
         stage: str | None = None,
+        pipeline: str = DEFAULT,
         ds: str = DS,
         window: int | str = 1,
         model: str | XComArg | None = None,
@@ -86,6 +91,7 @@ class StageOperator(DockerOperator):
             image="", mount_tmp_dir=False, retries=retries, retry_delay=retry_delay, **kwargs
         )
         self.stage = stage or self.task_id
+        self.pipeline = pipeline
         self.ds = ds
         self.window = window
         self.model: Any = model  # an XComArg until Airflow has filled it in
@@ -115,28 +121,35 @@ class StageOperator(DockerOperator):
             kind = AirflowFailException if error.final else AirflowException
             raise kind(str(error)) from None
 
+    def load_pipeline(self) -> tuple[Pipeline, DataFolder]:
+        """Return the pipeline as it is now, and its data. Raises StageError."""
+        data = DataFolder.from_environment(folder_of(self.pipeline))
+        return load_for_run(self.pipeline, data, self.log.warning), data
+
     def _run_stage(self, run: Run) -> dict[str, Any]:
-        row = load_row(self.stage)
-        data = DataFolder.from_environment()
-        job = resolve(row, self.ds, window=self.window, model=self.model, params=self.stage_params)
+        pipeline, data = self.load_pipeline()
+        job = resolve(
+            pipeline,
+            self.stage,
+            self.ds,
+            window=self.window,
+            model=self.model,
+            params=self.stage_params,
+        )
         client = self.connect()
         for container in remove_all(client, run) + sweep(client):
             self.log.warning("Removed container %s, which an earlier try left.", container[:12])
+        row = job.row
         self.image = image_id(client, row.image)
         self.log.info("%s: %s %s (%s)", row.stage, row.image, " ".join(job.command), self.image)
-
-        def engine(staging: Path) -> Exit:
-            return run_container(
-                self.connect,
-                data,
-                job,
-                staging,
-                image_id=self.image,
-                run=run,
-                write=lambda line: self.log.info("%s", line),
-                cancelled=lambda: self._killed,
-            )
-
+        engine = ContainerEngine(
+            self.connect,
+            data,
+            image_id=self.image,
+            run=run,
+            write=lambda line: self.log.info("%s", line),
+            cancelled=lambda: self._killed,
+        )
         return run_job(
             data,
             job,

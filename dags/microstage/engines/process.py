@@ -1,4 +1,4 @@
-"""Run one stage as a process, where no Docker Engine can be had: the engine `venv` of run_stage.
+"""Run a job as a process, where no Docker Engine can be had: the engine `venv` of run_stage.
 
 The stage does not know the difference: it gets the roots of its inputs and outputs by environment.
 It has its own locked dependencies and its own time limit, but not the walls of a container.
@@ -16,11 +16,16 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from stage_contract import DataFolder, Exit, present, variables
-from stage_table import TRY_AGAIN, USAGE, Job, Row, StageError
+from microstage.contract import Exit
+from microstage.data_folder import DataFolder
+from microstage.errors import TRY_AGAIN, USAGE, StageError
+from microstage.inputs import variables
+from microstage.jobs import Job
+from microstage.table import Row
 
 STOP_SECONDS = 2
 
@@ -35,13 +40,14 @@ def find_program(row: Row, images: Path) -> Path:
     return program
 
 
-def program_id(program: Path) -> str:
-    """Return what stands for the image's id: the digest of the code and of the locked packages."""
+def program_id(program: Path, frame: Path) -> str:
+    """Return what stands for the image's id: the digest of code, frame and locked packages."""
     folder = program.parent
     files = [
         *sorted(folder.glob("*.py")),
         *sorted(folder.glob("*.j2")),
         folder / "requirements.txt",
+        *sorted(frame.glob("*.py")),
     ]
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in files]
     return f"venv:{hashlib.sha256(b''.join(digests)).hexdigest()}"
@@ -86,25 +92,49 @@ def environment(name: str, requirements: Path, cache: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def run_process(
-    data: DataFolder,
-    job: Job,
-    staging: Path,
-    *,
-    python: Path,
-    program: Path,
-    write: Callable[[str], None],
-) -> Exit:
-    """Run a job's program to its end, pass its log on line by line."""
-    with tempfile.TemporaryDirectory(prefix="microstage-") as scratch:
-        for mount, source in present(data, job).sources.items():
-            link = Path(scratch, "in", mount)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(data.path(source))
-        home = Path(scratch, "tmp")
+@dataclass(frozen=True)
+class ProcessEngine:
+    """Runs a job's program to its end, passes its log on line by line."""
+
+    data: DataFolder
+    python: Path
+    program: Path
+    frame: Path  # the package that stages in Python share
+    write: Callable[[str], None]
+
+    def __call__(self, job: Job, staging: Path) -> Exit:
+        """See microstage.contract.Engine."""
+        with tempfile.TemporaryDirectory(prefix="microstage-") as scratch:
+            for mount, source in job.sources.items():
+                link = Path(scratch, "in", mount)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(self.data.path(source))
+            process = self._start(job, Path(scratch), staging)
+            last: dict[str, str] = {}
+            readers = [
+                threading.Thread(target=_follow, args=(name, stream, last, self.write), daemon=True)
+                for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
+            ]
+            for reader in readers:
+                reader.start()
+            timed_out = False
+            try:
+                process.wait(job.row.limits.timeout)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+            finally:
+                _stop(process)
+                for reader in readers:
+                    reader.join(STOP_SECONDS)  # no longer: a daemon of the stage may hold the pipe
+            # Negative: ended by a signal, for which shells say 128 + n.
+            code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+            return Exit(code, last.get("stderr", ""), timed_out=timed_out)
+
+    def _start(self, job: Job, scratch: Path, staging: Path) -> subprocess.Popen[str]:
+        home = scratch / "tmp"
         home.mkdir()
-        process = subprocess.Popen(  # noqa: S603
-            [python, "-s", program, *job.command],
+        return subprocess.Popen(  # noqa: S603
+            [self.python, "-s", self.program, *job.command],
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": "C.UTF-8",
@@ -112,6 +142,7 @@ def run_process(
                 "TMPDIR": str(home),
                 "MICROSTAGE_IN": f"{scratch}/in",
                 "MICROSTAGE_OUT": str(staging),
+                "PYTHONPATH": str(self.frame.parent),
                 "PYTHONDONTWRITEBYTECODE": "1",
                 **variables(job.row),
             },
@@ -122,24 +153,6 @@ def run_process(
             errors="replace",
             start_new_session=True,  # a process group of its own, to be stopped as a whole
         )
-        last: dict[str, str] = {}
-        readers = [
-            threading.Thread(target=_follow, args=(name, stream, last, write), daemon=True)
-            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
-        ]
-        for reader in readers:
-            reader.start()
-        timed_out = False
-        try:
-            process.wait(job.row.limits.timeout)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-        finally:
-            _stop(process)
-            for reader in readers:
-                reader.join(STOP_SECONDS)  # not for ever: a daemon of the stage may hold the pipe
-        code = process.returncode  # negative: ended by a signal, for which shells say 128 + n
-        return Exit(code if code >= 0 else 128 - code, last.get("stderr", ""), timed_out=timed_out)
 
 
 def _follow(name: str, stream: IO[str], last: dict[str, str], write: Callable[[str], None]) -> None:

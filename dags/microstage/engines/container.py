@@ -1,4 +1,4 @@
-"""Run one stage in one container: the one place that knows how a stage is locked in.
+"""Run a job in a container: the one place that knows how a stage is locked in.
 
 Used by the operator and by scripts/run_stage, so a stage meets the same walls whoever starts it.
 """
@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,13 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from requests.exceptions import RequestException
-from stage_contract import DataFolder, Exit, Run, present, variables
-from stage_table import NO_INPUT, TRY_AGAIN, USAGE, Job, Limits, StageError
+
+from microstage.contract import Exit, Run
+from microstage.data_folder import DataFolder
+from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
+from microstage.inputs import variables
+from microstage.jobs import Job
+from microstage.table import Limits
 
 CONTRACT_LABEL, CONTRACT = "org.microstage.contract", "1"
 STOP_SECONDS = 2  # the contract: SIGTERM ends a stage within two seconds
@@ -77,6 +83,7 @@ def labels(job: Job, run: Run) -> dict[str, str]:
     return {
         "microstage.install": install(),
         "microstage.key": run.key,
+        "microstage.pipeline": job.pipeline.name,
         "microstage.stage": job.row.stage,
         "microstage.dag": run.dag,
         "microstage.run": run.run,
@@ -120,64 +127,65 @@ def hardening(limits: Limits, *, network: str = "none") -> dict[str, Any]:
     }
 
 
-def run_container(
-    connect: Callable[[], docker.APIClient],
-    data: DataFolder,
-    job: Job,
-    staging: Path,
-    *,
-    image_id: str,
-    run: Run,
-    write: Callable[[str], None],
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Exit:
-    """Run a job's container to its end, pass its log on line by line, and remove it.
+@dataclass(frozen=True)
+class ContainerEngine:
+    """Runs a job's container to its end, passes its log on line by line, and removes it."""
 
-    `cancelled` is asked once the container exists, for a kill that came while it was created.
-    """
-    client = connect()
-    limits = job.row.limits
-    sources = present(data, job).sources
-    mounts = [_bind(f"/in/{name}", data, data.path(sources[name])) for name in sources]
-    uid, gid = data.owner
-    created = client.create_container(
-        image=image_id,
-        command=job.command,
-        user=f"{uid}:{gid}",
-        environment=variables(job.row),
-        labels=labels(job, run),
-        host_config=client.create_host_config(
-            mounts=[*mounts, _bind("/out", data, staging, read_only=False)],
-            **hardening(limits, network=network_mode(client, job.row.network)),
-        ),
-    )["Id"]
-    timed_out = threading.Event()
+    connect: Callable[[], docker.APIClient]
+    data: DataFolder
+    image_id: str
+    run: Run
+    write: Callable[[str], None]
+    # Asked once the container exists, for a kill that came while it was created.
+    cancelled: Callable[[], bool] = lambda: False
 
-    def stop() -> None:
-        timed_out.set()
-        connect().stop(created, timeout=STOP_SECONDS)
+    def __call__(self, job: Job, staging: Path) -> Exit:
+        """See microstage.contract.Engine."""
+        client = self.connect()
+        created = self._create(client, job, staging)
+        timed_out = threading.Event()
 
-    timer = threading.Timer(limits.timeout, stop)
-    try:
-        if cancelled():
-            raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped before it started.")
-        stream = client.attach(created, stdout=True, stderr=True, stream=True, demux=True)
-        client.start(created)
-        timer.start()
-        last_line = _follow(stream, write)
-        code = client.wait(created, timeout=None)["StatusCode"]
-        if cancelled():
-            raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped while it ran.")
-        out_of_memory = client.inspect_container(created)["State"]["OOMKilled"] and code != 0
-        return Exit(code, last_line, out_of_memory, timed_out.is_set())
-    finally:
-        timer.cancel()
-        remove(connect(), created)
+        def stop() -> None:
+            timed_out.set()
+            self.connect().stop(created, timeout=STOP_SECONDS)
 
+        timer = threading.Timer(job.row.limits.timeout, stop)
+        try:
+            if self.cancelled():
+                raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped before it started.")
+            stream = client.attach(created, stdout=True, stderr=True, stream=True, demux=True)
+            client.start(created)
+            timer.start()
+            last_line = _follow(stream, self.write)
+            code = client.wait(created, timeout=None)["StatusCode"]
+            if self.cancelled():
+                raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped while it ran.")
+            out_of_memory = client.inspect_container(created)["State"]["OOMKilled"] and code != 0
+            return Exit(code, last_line, out_of_memory, timed_out.is_set())
+        finally:
+            timer.cancel()
+            remove(self.connect(), created)
 
-def _bind(target: str, data: DataFolder, path: Path, *, read_only: bool = True) -> Mount:
-    # type "bind" and not -v: a directory that vanished is an error and not created by root.
-    return Mount(target, str(data.host_path(path)), type="bind", read_only=read_only)
+    def _create(self, client: docker.APIClient, job: Job, staging: Path) -> str:
+        path = self.data.path
+        mounts = [self._bind(f"/in/{name}", path(job.sources[name])) for name in job.sources]
+        uid, gid = self.data.owner
+        created = client.create_container(
+            image=self.image_id,
+            command=job.command,
+            user=f"{uid}:{gid}",
+            environment=variables(job.row),
+            labels=labels(job, self.run),
+            host_config=client.create_host_config(
+                mounts=[*mounts, self._bind("/out", staging, read_only=False)],
+                **hardening(job.row.limits, network=network_mode(client, job.row.network)),
+            ),
+        )
+        return str(created["Id"])
+
+    def _bind(self, target: str, path: Path, *, read_only: bool = True) -> Mount:
+        # type "bind" and not -v: a directory that vanished is an error and not created by root.
+        return Mount(target, str(self.data.host_path(path)), type="bind", read_only=read_only)
 
 
 def _follow(

@@ -1,0 +1,12 @@
+"""Tells Airflow which pipeline files are broken: its import error is how the UI shows them.
+
+It holds no DAG: those of the broken pipelines are in the files beside it, without a schedule until
+the file is mended, so that their runs go on.
+"""
+
+from microstage.errors import USAGE, StageError
+from microstage.pipelines import pipeline_names
+from microstage.schedule import checked_pipeline
+
+if faults := {fault for name in pipeline_names() if (fault := checked_pipeline(name).fault)}:
+    raise StageError(USAGE, "\n".join(sorted(faults)))

@@ -1,0 +1,235 @@
+"""The stage contract without Docker and without Airflow: one job, from its inputs to its outputs.
+
+A stage reads directories and fills one. This module checks the ones it reads, has an engine run it
+with an empty one to fill, and publishes that as a whole if and only if the stage succeeded and
+wrote what its row of the table declares. The operator and scripts/run_stage both run stages through
+`run_job`, so a step gives the same result whoever starts it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from microstage.data_folder import MANIFEST, SUMMARY, DataFolder, digest
+from microstage.errors import MEANING, TRY_AGAIN, USAGE, StageError, StageExitError
+from microstage.inputs import identity, present, read_inputs
+from microstage.jobs import Job
+from microstage.publishing import (
+    check_outputs,
+    os_failure,
+    prepare,
+    publish,
+    read_summary,
+    remove,
+    write_manifest,
+)
+from microstage.table import Row
+
+KILLED, TERMINATED = 128 + 9, 128 + 15  # as shells count what a signal ended
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a stage ended, whatever it ran in."""
+
+    code: int
+    last_line: str = ""  # the last non-blank line on stderr
+    out_of_memory: bool = False
+    timed_out: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who runs a job: goes into the manifest, and tells one task instance from all others."""
+
+    dag: str = ""
+    run: str = ""
+    task: str = ""
+    map: int | None = -1
+    attempt: int = field(default=1, compare=False)
+
+    @property
+    def key(self) -> str:
+        """The same for every try of a task instance, so that a try can clean up after another."""
+        instance = json.dumps([self.dag, self.run, self.task, self.map]).encode()
+        return f"{self.task}-{hashlib.sha256(instance).hexdigest()[:16]}"
+
+    def described(self) -> dict[str, Any]:
+        """Return it as a manifest has it."""
+        return {
+            "dag": self.dag,
+            "run": self.run,
+            "task": self.task,
+            "map": self.map,
+            "try": self.attempt,
+        }
+
+
+class Engine(Protocol):
+    """What a job is run in: microstage.engines has one module for each kind."""
+
+    def __call__(self, job: Job, staging: Path) -> Exit:
+        """Run the job, whose sources are all there, with `staging` as its /out; tell how it ended.
+
+        Raises StageError where it could not be run.
+        """
+        ...
+
+
+def run_job(
+    data: DataFolder,
+    job: Job,
+    *,
+    image_id: str,
+    run: Run,
+    engine: Engine,
+    log: Callable[[str], None],
+    force: bool = False,
+) -> dict[str, Any]:
+    """Run one job and publish what it wrote; return its summary.
+
+    Work that is already done (same stage, verb, parameters, image and inputs, and outputs
+    that are still as published) is not done again unless `force`.
+    Raises StageError; nothing is published then, and what was published before stays.
+    """
+    try:
+        job = present(data, job)
+        inputs = read_inputs(data, job)
+        target = data.path(job.target)
+        manifest = _manifest(job, image_id, inputs)
+        if not force and not job.row.always:
+            summary = _up_to_date(target, manifest, job.row)
+            if summary is not None:
+                log(
+                    f"{job.shown(job.target)} is up to date: same inputs, parameters and image. "
+                    "Nothing was run; set the parameter force to run it again."
+                )
+                return summary
+        if not force:
+            _refuse_foreign(target, job)
+        started, clock = datetime.now(UTC), time.monotonic()
+        staging = prepare(data, target, run.key)
+        try:
+            _run(job, inputs, engine, staging)
+            manifest["outputs"] = check_outputs(staging, job.row, data.owner)
+            summary = read_summary(staging)
+            if not force and _up_to_date(target, manifest, job.row) is not None:
+                # Left in its place: others may be reading it.
+                log(f"{job.shown(job.target)} stays as it is: {job.row.stage} wrote the same.")
+                return summary
+            if model := _model(data, job):
+                manifest["model"] = model
+            manifest["started"] = started.isoformat(timespec="seconds")
+            manifest["seconds"] = round(time.monotonic() - clock, 3)
+            manifest["run"] = run.described()
+            write_manifest(staging, manifest, data.owner)
+            if not force:
+                _refuse_foreign(target, job)
+            publish(data, staging, target)
+        finally:
+            remove(staging)  # what is left of it, or what it replaced
+    except OSError as error:
+        raise os_failure(error) from error
+    facts = "".join(f", {key}={value}" for key, value in summary.items())
+    log(f"Published {job.shown(job.target)} after {manifest['seconds']} s{facts}")
+    return summary
+
+
+def _manifest(job: Job, image_id: str, inputs: dict[str, Path]) -> dict[str, Any]:
+    """Return what tells whether work is done already: the manifest but for its outputs."""
+    return {
+        "version": 1,
+        "stage": job.row.stage,
+        "verb": job.row.verb,
+        "parameters": job.params,
+        "image": job.row.image,
+        "image_id": image_id,
+        "sources": job.sources,
+        "inputs": {name: digest(path) for name, path in inputs.items()},
+    }
+
+
+def _run(job: Job, inputs: dict[str, Path], engine: Engine, staging: Path) -> None:
+    """Have the job run. Raises StageError unless it succeeded on inputs that stayed the same."""
+    before = identity(inputs)
+    ended = engine(job, staging)
+    if identity(inputs) != before:
+        raise StageError(
+            TRY_AGAIN, f"The inputs of {job.row.stage} were replaced while it read them."
+        )
+    if error := failure(job.row, ended):
+        raise error
+
+
+def failure(row: Row, ended: Exit) -> StageError | None:
+    """Say what the way a stage ended means; None when it succeeded."""
+    if ended.timed_out:
+        return StageError(
+            TRY_AGAIN,
+            f"{row.stage} was stopped after {row.limits.timeout} s, its time limit; "
+            f"give it more in {row.where}, limits.timeout.",
+        )
+    if ended.out_of_memory:
+        return StageError(
+            TRY_AGAIN,
+            f"{row.stage} needed more memory than its limit of {row.limits.memory // 2**20} MiB; "
+            f"give it more in {row.where}, limits.memory.",
+        )
+    if ended.code == 0:
+        return None
+    line = ended.last_line or "it said nothing on stderr"
+    meaning = MEANING.get(ended.code, "an error")
+    if ended.code in (KILLED, TERMINATED):
+        meaning = "somebody or something killed it"
+    code = ended.code if ended.code in MEANING else 1
+    return StageExitError(code, f"{row.stage}: {line} (exit code {ended.code}, {meaning})")
+
+
+def _up_to_date(target: Path, manifest: dict[str, Any], row: Row) -> dict[str, Any] | None:
+    try:
+        published = json.loads((target / MANIFEST).read_bytes())
+        outputs = published["outputs"]
+        if any(published[key] != manifest[key] for key in manifest if key != "image"):
+            return None
+        if not {*row.files, SUMMARY} <= set(outputs):
+            return None
+        if any(digest(target / file) != expected for file, expected in outputs.items()):
+            return None
+        return read_summary(target)
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None  # never published, or not by us, or damaged: then it is to be written anew
+
+
+def _model(data: DataFolder, job: Job) -> dict[str, str]:
+    """Which model a stage read, for its manifest: its directory, and its version if it has one."""
+    if "model" not in job.sources:
+        return {}
+    model = {"path": job.sources["model"]}
+    for place in ("", "version/"):  # a copy from the registry, or what was tracked there
+        try:
+            version = json.loads((data.path(model["path"]) / f"{place}version.json").read_bytes())
+            return {**model, "name": str(version["name"]), "version": str(version["version"])}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            continue
+    return model  # never registered
+
+
+def _refuse_foreign(target: Path, job: Job) -> None:
+    """Never replace what a person put there."""
+    if not os.path.lexists(target) or os.path.lexists(target / MANIFEST):
+        return
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    raise StageError(
+        USAGE,
+        f"{job.shown(job.target)} holds files that no stage published, so they were left alone; "
+        "move them away, or set the parameter force to replace them.",
+    )

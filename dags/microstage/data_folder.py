@@ -1,0 +1,115 @@
+"""The data folder: its paths, its files and their digests. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from microstage.errors import BAD_DATA, NO_INPUT, USAGE, StageError
+
+MANIFEST = "manifest.json"  # in every published directory: what made it, and the files' digests
+SUMMARY = "summary.json"
+STAGING = ".staging"  # where outputs are written until they are published
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The data of a pipeline as this process sees it, and as the Docker Engine's host sees it.
+
+    The default pipeline has the data folder itself, another one the folder of its name in it.
+    """
+
+    root: Path
+    host: Path
+
+    @classmethod
+    def from_environment(cls, pipeline: str = "") -> DataFolder:
+        """Return the folder of MICROSTAGE_DATA, or the one of a pipeline in it ("": itself)."""
+        root = os.environ.get("MICROSTAGE_DATA") or "/data"
+        return cls.at(root, os.environ.get("MICROSTAGE_HOST_DATA") or root).below(pipeline)
+
+    @classmethod
+    def at(cls, root: str | Path, host: str | Path | None = None) -> DataFolder:
+        resolved = Path(root).resolve()
+        if not resolved.is_dir():
+            raise StageError(
+                NO_INPUT,
+                f"The data folder {root} does not exist; create it or set MICROSTAGE_DATA.",
+            )
+        return cls(resolved, Path(host) if host and Path(host) != Path(root) else resolved)
+
+    def below(self, folder: str) -> DataFolder:
+        """Return a folder in this one, which is made when something is published there."""
+        if not folder:
+            return self
+        if (self.root / folder).is_symlink():
+            raise StageError(
+                USAGE, f"{self.root / folder} is a link; put the pipeline's directory itself there."
+            )
+        return DataFolder(self.root / folder, self.host / folder)
+
+    def path(self, relative: str) -> Path:
+        """Return the path of a directory of the data folder; one that leaves it is refused."""
+        inside = (self.root / relative).resolve() if "\0" not in relative else self.root
+        if (
+            relative.startswith("/")
+            or ".." in relative.split("/")
+            or inside == self.root
+            or not inside.is_relative_to(self.root)
+            or inside.is_relative_to(self.root / STAGING)
+        ):
+            raise StageError(
+                USAGE,
+                f"{relative!r} is not a path below the data folder; use one like raw/2013-01-06.",
+            )
+        return inside
+
+    def host_path(self, path: Path) -> Path:
+        return self.host / path.relative_to(self.root)
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Uid and gid that stages run as: ours, or the folder's owner when we are root."""
+        if os.geteuid() != 0:
+            return os.getuid(), os.getgid()
+        there = next(path for path in (self.root, *self.root.parents) if path.is_dir())
+        status = there.stat()
+        return status.st_uid, status.st_gid
+
+    def make(self, path: Path, mode: int = 0o755) -> None:
+        """Make a directory and those above it that are missing, for the owner."""
+        if not path.is_dir():
+            self.make(path.parent)
+            owner = self.owner
+            path.mkdir(mode, exist_ok=True)
+            os.chown(path, *owner)
+
+
+def published_files(directory: Path) -> Iterator[str]:
+    """Paths of the files that belong to `directory`, sorted.
+
+    Its manifest and the directories below it that were published on their own (a model's
+    validation) do not belong to it. Raises StageError (65) for a link or a device.
+    """
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        if entry.is_dir(follow_symlinks=False):
+            if not os.path.lexists(f"{entry.path}/{MANIFEST}"):
+                yield from (f"{entry.name}/{file}" for file in published_files(Path(entry.path)))
+        elif not entry.is_file(follow_symlinks=False):
+            raise StageError(
+                BAD_DATA,
+                f"{entry.path} is a link or a special file; put the file itself in its place.",
+            )
+        elif entry.name != MANIFEST:
+            yield entry.name
+
+
+def digest(path: Path) -> dict[str, Any]:
+    """{"sha256": hex digest, "size": bytes} of one file."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"sha256": sha256, "size": os.fstat(file.fileno()).st_size}

@@ -1,0 +1,28 @@
+"""What can go wrong with a stage: an exit code, and one sentence for the user."""
+
+from __future__ import annotations
+
+USAGE, BAD_DATA, NO_INPUT, TRY_AGAIN = 64, 65, 66, 75  # sysexits.h
+MEANING = {
+    USAGE: "wrong usage",
+    BAD_DATA: "bad data",
+    NO_INPUT: "input missing",
+    TRY_AGAIN: "try again later",
+}
+
+
+class StageError(Exception):
+    """One sentence for the user, with the exit code that it stands for."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+    @property
+    def final(self) -> bool:
+        """True when another try with the same inputs cannot help."""
+        return self.code in (USAGE, BAD_DATA, NO_INPUT)
+
+
+class StageExitError(StageError):
+    """What the stage itself said when it ended, as against what kept it from being run."""

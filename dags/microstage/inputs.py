@@ -1,0 +1,65 @@
+"""What a job reads: which files, and what its stage is given in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from microstage.data_folder import DataFolder, published_files
+from microstage.errors import NO_INPUT, USAGE, StageError
+from microstage.jobs import Job, writer_of
+from microstage.table import Row
+
+Identity = dict[str, tuple[int, int, int]]
+
+
+def present(data: DataFolder, job: Job) -> Job:
+    """Return the job without those of its optional sources that are not there."""
+    sources = {
+        mount: source
+        for mount, source in job.sources.items()
+        if not job.is_optional(mount) or data.path(source).is_dir()
+    }
+    return replace(job, sources=sources)
+
+
+def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
+    """Return every input file, path below /in -> path on disk. Raises StageError (66)."""
+    files: dict[str, Path] = {}
+    for mount, source in job.sources.items():
+        directory = data.path(source)
+        found = list(published_files(directory)) if directory.is_dir() else []
+        if not found and not job.is_optional(mount):
+            missing = "is empty" if directory.is_dir() else "does not exist"
+            raise StageError(NO_INPUT, f"{job.shown(source)} {missing}: {_who_writes(job, source)}")
+        files.update({f"{mount}/{file}": directory / file for file in found})
+    return files
+
+
+def _who_writes(job: Job, source: str) -> str:
+    if writer := writer_of(job.pipeline, source):
+        row, day = writer
+        return f"the stage {row.stage} writes it, run that{f' for {day}' if day else ''} first."
+    return "no stage writes it, so put it there."
+
+
+def identity(files: Mapping[str, Path]) -> Identity | None:
+    """Return what tells that files were replaced: inode, size, time; None if one is gone."""
+    try:
+        stats = {name: path.stat() for name, path in files.items()}
+    except FileNotFoundError:
+        return None
+    return {name: (s.st_ino, s.st_size, s.st_mtime_ns) for name, s in stats.items()}
+
+
+def variables(row: Row) -> dict[str, str]:
+    """Return what a stage is given in its environment. Raises StageError (64)."""
+    if missing := [name for name in row.env if not os.environ.get(name)]:
+        raise StageError(
+            USAGE,
+            f"{row.where}: the environment that it is started from lacks {', '.join(missing)}.",
+        )
+    threads = str(max(1, int(row.limits.cpus)))
+    return {"OMP_NUM_THREADS": threads, **{name: os.environ[name] for name in row.env}}

@@ -1,0 +1,116 @@
+"""A job: one run of one row of a pipeline, with every placeholder filled. Standard library only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from microstage.errors import USAGE, StageError
+from microstage.pipelines import Pipeline
+from microstage.table import Param, Row
+
+DAY = r"\d{4}-\d\d-\d\d"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one row with every placeholder filled."""
+
+    pipeline: Pipeline
+    row: Row
+    params: dict[str, Param]
+    sources: dict[str, str]  # mount below /in -> path below the pipeline's data
+    target: str
+
+    def is_optional(self, mount: str) -> bool:
+        """Tell whether what is mounted there may be absent."""
+        return mount.split("/", maxsplit=1)[0] in self.row.optional
+
+    def shown(self, path: str) -> str:
+        """Return a path of the pipeline's data as a person knows it: below the data folder."""
+        return f"{self.pipeline.folder}/{path}" if self.pipeline.folder else path
+
+    @property
+    def command(self) -> list[str]:
+        """The verb and its parameters, as the image gets them."""
+        command = [self.row.verb]
+        for key, value in self.params.items():
+            flag = "--" + key.replace("_", "-")
+            if value is True:
+                command.append(flag)
+            elif value is not False:
+                command += [flag, str(value)]
+        return command
+
+
+def window_days(ds: str, window: int | str = 1) -> list[str]:
+    """Return the `window` days that end at ds, oldest first, as YYYY-MM-DD."""
+    try:
+        last = date.fromisoformat(ds)
+        if last.isoformat() != ds:
+            raise ValueError
+    except ValueError:
+        raise StageError(USAGE, f"{ds!r} is not a day; write it as 2013-01-06.") from None
+    if not re.fullmatch(r"[1-9]\d{0,3}", str(window)):
+        raise StageError(
+            USAGE, f"The window is {window!r}; it must be a number of days, 1 or more."
+        )
+    return [(last - timedelta(days=back)).isoformat() for back in reversed(range(int(window)))]
+
+
+def resolve(
+    pipeline: Pipeline,
+    stage: str,
+    ds: str,
+    *,
+    window: int | str = 1,
+    model: str | None = None,
+    params: Mapping[str, Param] | None = None,
+) -> Job:
+    """Fill the placeholders of a row for the day `ds`. Raises StageError (64)."""
+    row, days = pipeline.row(stage), window_days(ds, window)
+    known = {"ds": ds, "pipeline": pipeline.name, "registered_model": pipeline.model}
+    if model:
+        known["model"] = model
+    sources: dict[str, str] = {}
+    for name, source in row.reads.items():
+        if "{day}" in source:
+            for day in days:
+                sources[f"{name}/{day}"] = _fill(row, source, {**known, "day": day})
+        else:
+            sources[name] = _fill(row, source, known)
+    filled = {
+        key: _fill(row, value, known) if isinstance(value, str) else value
+        for key, value in {**row.params, **(params or {})}.items()
+    }
+    return Job(pipeline, row, filled, sources, _fill(row, row.to, known))
+
+
+def target_of(pipeline: Pipeline, stage: str, ds: str) -> str:
+    """Return the directory that a row publishes for a day. Raises StageError (64)."""
+    row = pipeline.row(stage)
+    return _fill(row, row.to, {"ds": window_days(ds)[0]})
+
+
+def writer_of(pipeline: Pipeline, directory: str) -> tuple[Row, str] | None:
+    """Return the row that writes a directory, and its day ("" if it has none); None: no row."""
+    for row in pipeline.rows.values():
+        pattern = re.escape(row.to).replace(re.escape("{ds}"), f"({DAY})")
+        if found := re.fullmatch(pattern, directory):
+            return row, found[1] if found.groups() else ""
+    return None
+
+
+def _fill(row: Row, text: str, known: dict[str, str]) -> str:
+    def value(found: re.Match[str]) -> str:
+        if found[1] in known:
+            return known[found[1]]
+        if found[1] == "model":
+            raise StageError(
+                USAGE, f"The stage {row.stage} needs a model; name one, such as models/2013-01-06."
+            )
+        raise StageError(USAGE, f"{row.where}: {found[0]} is not known in {text!r}.")
+
+    return re.sub(r"\{(\w*)\}", value, text)

@@ -1,0 +1,56 @@
+"""What the rows of a pipeline have published for a day, for the tasks that decide by it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from microstage.data_folder import MANIFEST, DataFolder
+from microstage.errors import StageError
+from microstage.jobs import DAY, target_of
+from microstage.last_good import load_for_run
+from microstage.pipelines import folder_of
+
+
+class Published:
+    """What the rows of a pipeline have published for a day."""
+
+    def __init__(self, pipeline: str, ds: str, warn: Callable[[str], None]) -> None:
+        """Read the pipeline's table. Raises AirflowFailException."""
+        try:
+            self.data = DataFolder.from_environment(folder_of(pipeline))
+            self.pipeline = load_for_run(pipeline, self.data, warn)
+        except StageError as error:
+            raise AirflowFailException(str(error)) from None
+        self.ds = ds
+
+    def read(self, stage: str, file: str) -> dict[str, Any]:
+        """Return a JSON file of what a row has published for the day."""
+        return read_json(self.data.path(target_of(self.pipeline, stage, self.ds)) / file)
+
+    def newest_report(self, stage: str) -> str:
+        """Return the address of the newest report up to the day, or nothing."""
+        pattern = self.pipeline.row(stage).to
+        name = re.compile(re.escape(pattern).replace(re.escape("{ds}"), f"({DAY})"))
+        there = self.data.root.glob(f"{pattern.replace('{ds}', '*')}/{MANIFEST}")
+        found = [
+            name.fullmatch(str(path.parent.relative_to(self.data.root))) for path in sorted(there)
+        ]
+        until = [match[1] for match in found if match and match[1] <= self.ds]
+        url = os.environ.get("MICROSTAGE_REPORTS_URL", "")
+        folder = f"/{self.pipeline.folder}" if self.pipeline.folder else ""
+        return f"{url}{folder}/{until[-1]}/report.html" if until else ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object; {} for the manifest of a directory that a person made."""
+    if path.name == MANIFEST and not path.exists():
+        return {}
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    return content

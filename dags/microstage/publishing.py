@@ -1,0 +1,175 @@
+"""An output directory, put in its place as a whole or not at all. Standard library only."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+import stat
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from microstage.data_folder import MANIFEST, STAGING, SUMMARY, DataFolder, digest, published_files
+from microstage.errors import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError
+from microstage.table import Row
+
+MAX_STAGING_DAYS = 7
+MAX_SUMMARY_BYTES = 64 * 1024  # it becomes an XCom, which is a row of Airflow's database
+
+
+def prepare(data: DataFolder, target: Path, key: str) -> Path:
+    """Make a fresh directory for one try, after clearing what earlier tries of the key left."""
+    parent = data.root / STAGING
+    # Only we may look in: a stage that is still writing has not been checked yet.
+    data.make(parent, 0o700)
+    for entry in sorted(parent.iterdir()):
+        if entry.name.startswith(f"{key}."):
+            if entry.name.endswith(".old") and not target.exists():
+                entry.rename(target)  # an earlier try died between moving the old one and the new
+            else:
+                remove(entry)
+        elif entry.lstat().st_mtime < time.time() - MAX_STAGING_DAYS * 86400:
+            remove(entry)
+    staging = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=parent))
+    os.chown(staging, *data.owner)
+    return staging
+
+
+def check_outputs(staging: Path, row: Row, owner: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    """Check what a stage wrote, make it durable, and return path -> digest."""
+    for folder, directories, names in os.walk(staging):
+        for name in directories + names:
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            inner = path.relative_to(staging)
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise StageError(
+                    BAD_DATA, f"{row.stage} wrote /out/{inner}, a link or a special file; refused."
+                )
+            if name == MANIFEST:
+                raise StageError(
+                    BAD_DATA, f"{row.stage} wrote /out/{inner}, a name that the platform uses."
+                )
+            os.chown(path, *owner)
+            # Not the stage's choice: no set-uid bit, and readable for the stages that follow.
+            path.chmod(0o755 if stat.S_ISDIR(mode) else 0o644)
+    for file in (*row.files, SUMMARY):
+        path = staging / file
+        if not path.is_file() or path.stat().st_size == 0:
+            state = "wrote an empty" if path.is_file() else "did not write"
+            raise StageError(BAD_DATA, f"{row.stage} {state} {file}, which its row declares.")
+    outputs = {}
+    for file in published_files(staging):
+        outputs[file] = digest(staging / file)
+        _sync(staging / file)
+    return outputs
+
+
+def read_summary(directory: Path) -> dict[str, Any]:
+    """summary.json of a directory. Raises StageError (65) unless it is a small flat object."""
+    path = directory / SUMMARY
+    if path.stat().st_size > MAX_SUMMARY_BYTES:
+        raise StageError(BAD_DATA, f"/out/{SUMMARY} is larger than {MAX_SUMMARY_BYTES} bytes.")
+    try:
+        summary = json.loads(path.read_bytes(), parse_constant=_no_constant)
+    except ValueError as error:
+        raise StageError(BAD_DATA, f"/out/{SUMMARY} is not valid JSON: {error}.") from None
+    if not isinstance(summary, dict) or any(
+        isinstance(value, list | dict) for value in summary.values()
+    ):
+        raise StageError(BAD_DATA, f"/out/{SUMMARY} must be one flat JSON object.")
+    return summary
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def write_manifest(staging: Path, manifest: dict[str, Any], owner: tuple[int, int]) -> None:
+    """Write the manifest, the last file, and make the directory durable."""
+    path = staging / MANIFEST
+    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.chown(path, *owner)
+    path.chmod(0o644)
+    _sync(path)
+    for folder, _, _ in os.walk(staging):
+        _sync(Path(folder))
+
+
+def publish(data: DataFolder, staging: Path, target: Path) -> None:
+    """Put `staging` in the place of `target` so that a reader sees the old or the new one."""
+    staging.chmod(0o755)
+    data.make(target.parent)
+    try:
+        staging.rename(target)  # works where there is nothing or an empty directory
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        try:
+            _exchange(staging, target)  # the old one is now `staging`, which the caller removes
+        except OSError as unsupported:
+            if unsupported.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            _move_aside(staging, target)
+    _sync(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two directories in one step: renameat2(2) with RENAME_EXCHANGE."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, "no renameat2")
+    at_cwd, exchange = -100, 2
+    if renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), exchange) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
+
+
+def _move_aside(staging: Path, target: Path) -> None:
+    """For file systems that cannot swap, such as NFS: readers miss it for a moment, never a mix."""
+    old = staging.with_name(staging.name + ".old")
+    target.rename(old)
+    try:
+        staging.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    remove(old)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a directory, whatever is in it; one that is gone is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def os_failure(error: OSError) -> StageError:
+    """Return what the operating system refused, in one sentence."""
+    where = error.filename or "the data folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StageError(TRY_AGAIN, f"The disk under {where} is full: make room and run it again.")
+    if error.errno == errno.EXDEV:
+        return StageError(
+            USAGE, f"{where} is on another disk than {STAGING}; the data folder must be on one."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StageError(
+            NO_INPUT,
+            f"{where} cannot be used ({error.strerror}): uid {os.geteuid()} must be able to read "
+            "and write the data folder.",
+        )
+    return StageError(TRY_AGAIN, f"{where}: {error.strerror or error}.")

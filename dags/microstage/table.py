@@ -1,0 +1,204 @@
+"""A row of the table of stages, checked: which image fills a step, and what it may do.
+
+Standard library only; every task reads it, and scripts/run_stage without Airflow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from microstage.data_folder import MANIFEST
+from microstage.errors import USAGE, StageError
+
+Param = str | int | float | bool
+
+# What a row that is like another takes from it, unless it says so itself.
+INHERITED = ("image", "verb", "work", "reads", "params", "limits", "network", "optional", "always")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a step may use."""
+
+    cpus: float
+    memory: int  # bytes
+    pids: int
+    timeout: int  # seconds
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table, checked."""
+
+    stage: str
+    image: str
+    verb: str
+    reads: dict[str, str]
+    to: str
+    files: tuple[str, ...]
+    params: dict[str, Param]
+    limits: Limits
+    network: str = ""  # "bridge", or a network of the compose project; without one there is none
+    env: tuple[str, ...] = ()  # variables of the platform's environment that come with it
+    optional: tuple[str, ...] = ()  # names among `reads` that may be absent
+    always: bool = False  # its work is outside the data folder: run it although nothing changed
+    work: str = ""  # the kind of work, as images name it in their label org.microstage.work
+    like: str = ""  # the row that its image comes from: to swap one is to swap both
+    where: str = field(default="the table of stages", compare=False)  # for sentences
+
+
+def check_rows(
+    rows: Mapping[str, Any], networks: Mapping[str, tuple[str, ...]], files: Mapping[str, str]
+) -> dict[str, Row]:
+    """Return the rows of a table, checked. Raises StageError (64) that names row and key.
+
+    `networks` are the variables that come with each network; `files` says where each row is.
+    """
+    for name in rows:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise StageError(USAGE, f"{files[name]}: {name!r} is not a name for a stage.")
+    where = {name: f"{files[name]}, stage {name}" for name in rows}
+    wholes = {name: completed(where[name], name, rows) for name in rows}
+    return {name: _row(where[name], name, row, networks) for name, row in wholes.items()}
+
+
+def completed(where: str, name: str, rows: Mapping[str, Any], below: tuple[str, ...] = ()) -> Any:
+    """Return a row with what it takes from the one that it is like. Raises StageError (64).
+
+    Its `like` is then the row whose image it has, "" if it is its own.
+    """
+    row = rows[name]
+    if not isinstance(row, dict) or "like" not in row:
+        return row
+    like, below = row["like"], (*below, name)
+    if not isinstance(like, str) or not isinstance(rows.get(like), dict):
+        raise StageError(USAGE, f"{where}: like names {like!r}, which is no stage here.")
+    if like in below:
+        raise StageError(USAGE, f"{where}: it is like itself, by {' and '.join(below)}.")
+    other = completed(where, like, rows, below)
+    whole = {key: other[key] for key in INHERITED if key in other} | row
+    for key in ("limits", "writes"):
+        parts = [part.get(key, {}) for part in (other, row)]
+        if all(isinstance(part, dict) for part in parts):
+            whole[key] = {**parts[0], **parts[1]}
+    if isinstance(row.get("reads"), dict) and "optional" not in row:
+        whole["optional"] = [mount for mount in other.get("optional", []) if mount in row["reads"]]
+    whole["like"] = "" if "image" in row else other.get("like") or like
+    return whole
+
+
+def check_networks(file: str, networks: object) -> dict[str, tuple[str, ...]]:
+    """Return the variables that come with each network; "" is none, "bridge" the engine's own."""
+    found: dict[str, tuple[str, ...]] = {"": (), "bridge": ()}
+    if not isinstance(networks, dict):
+        raise StageError(USAGE, f"{file}: networks must be a table.")
+    for name, network in networks.items():
+        variables = checked(f"{file}, network {name}", network, {"env": list})["env"]
+        for variable in variables:
+            if not isinstance(variable, str) or not re.fullmatch(r"[A-Z][A-Z0-9_]*", variable):
+                raise StageError(
+                    USAGE, f"{file}, network {name}: env must name variables, not {variable!r}."
+                )
+        found[name] = tuple(variables)
+    return found
+
+
+def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, ...]]) -> Row:
+    keys = {"image": str, "verb": str, "reads": dict, "writes": dict, "params": dict}
+    more = {"network": (bool, str), "optional": list, "always": bool, "work": str, "like": None}
+    row = checked(where, row, {**keys, "limits": dict}, more)
+    writes = checked(f"{where}, writes", row["writes"], {"to": str, "files": list})
+    for key, value in row["reads"].items():
+        if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+            raise StageError(USAGE, f"{where}: reads must be name = 'directory', not {key!r}.")
+    for file in writes["files"]:
+        if not isinstance(file, str) or not _is_inner_path(file):
+            raise StageError(USAGE, f"{where}: files must be paths inside /out, not {file!r}.")
+    for key, value in row["params"].items():
+        if not isinstance(value, Param):
+            raise StageError(USAGE, f"{where}: the parameter {key} must be a text or a number.")
+    for mount in row.get("optional", []):
+        if mount not in row["reads"]:
+            raise StageError(USAGE, f"{where}: optional names {mount!r}, which reads does not.")
+    network = row.get("network", "")
+    if isinstance(network, bool):
+        network = "bridge" if network else ""
+    if network not in networks:
+        raise StageError(USAGE, f"{where}: there is no [networks.{network}] in the table.")
+    return Row(
+        stage=name,
+        image=row["image"],
+        verb=row["verb"],
+        reads=row["reads"],
+        to=writes["to"],
+        files=tuple(writes["files"]),
+        params=row["params"],
+        limits=_limits(f"{where}, limits", row["limits"]),
+        network=network,
+        env=networks[network],
+        optional=tuple(row.get("optional", [])),
+        always=row.get("always", False),
+        work=row.get("work", ""),
+        like=row.get("like", ""),
+        where=where,
+    )
+
+
+def checked(
+    where: str, value: object, required: dict[str, Any], optional: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a table with these keys, of these kinds (None: any). Raises StageError (64)."""
+    known = {**required, **(optional or {})}
+    if not isinstance(value, dict):
+        raise StageError(USAGE, f"{where} must be a table with {', '.join(known)}.")
+    if missing := [key for key in required if key not in value]:
+        raise StageError(USAGE, f"{where} lacks {', '.join(missing)}.")
+    for key, item in value.items():
+        if key not in known:
+            raise StageError(
+                USAGE, f"{where} has an unknown key {key!r}; known are {', '.join(known)}."
+            )
+        kind = known[key]
+        if kind is None:
+            continue
+        either = kind if isinstance(kind, tuple) else (kind,)
+        if not isinstance(item, kind) or (isinstance(item, bool) and bool not in either):
+            name = {
+                (str,): "a text",
+                (dict,): "a table",
+                (list,): "a list",
+                (bool,): "true or false",
+                (bool, str): "true or the name of a network",
+            }
+            raise StageError(USAGE, f"{where}: {key} must be {name.get(either, 'a number')}.")
+        if str in either and item == "":
+            raise StageError(USAGE, f"{where}: {key} is empty.")
+    return value
+
+
+def _limits(where: str, value: object) -> Limits:
+    limits = checked(
+        where, value, {"cpus": int | float, "memory": str, "pids": int, "timeout": str}
+    )
+    memory = re.fullmatch(r"(\d+)([kmg])", limits["memory"].lower())
+    timeout = re.fullmatch(r"(\d+)([smh])", limits["timeout"].lower())
+    if not memory:
+        raise StageError(USAGE, f'{where}: memory must look like "512m" or "2g".')
+    if not timeout or int(timeout[1]) == 0:
+        raise StageError(USAGE, f'{where}: timeout must look like "30s", "10m" or "1h".')
+    if not limits["cpus"] > 0 or not limits["pids"] > 0:
+        raise StageError(USAGE, f"{where}: cpus and pids must be greater than 0.")
+    return Limits(
+        cpus=float(limits["cpus"]),
+        memory=int(memory[1]) * {"k": 2**10, "m": 2**20, "g": 2**30}[memory[2]],
+        pids=limits["pids"],
+        timeout=int(timeout[1]) * {"s": 1, "m": 60, "h": 3600}[timeout[2]],
+    )
+
+
+def _is_inner_path(path: str) -> bool:
+    parts = path.split("/")
+    return "\0" not in path and not {"", ".", ".."} & set(parts) and parts[-1] != MANIFEST
