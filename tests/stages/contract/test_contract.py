@@ -329,23 +329,40 @@ def test_sigterm_ends_it_within_two_seconds(subject: Subject, tmp_path: Path) ->
     Mend: handle SIGTERM, also while a library works; exit with 143.
     """
     subject.started()
-    code, seconds = 0, 0.0
-    # While it works on many rows or, if it is too fast for that, waits for a reader of its output;
-    # or for its service.
-    by_itself = {*ENDED, subject.expected}
-    parts = (0.5, 0.25) if subject.row.network else (1, 0.5, 0) if subject.inputs else (0,)
-    for part in parts:
-        code, seconds = stopped(subject, tmp_path / str(part), part)
-        if code not in by_itself:
+    ignored = []  # exit codes of runs that went on to their own end
+    for number, part in enumerate(parts_of(subject)):
+        met, code, seconds = stopped(subject, tmp_path / str(number), part)
+        if met and seconds > 2:
+            fail(f"it went on for {seconds:.1f} s")
+        if met and code not in {*ENDED, subject.expected}:
+            return
+        ignored += [code] if met else []
+        # A single one may have been at its end when the signal came. Much earlier, a program is
+        # not yet what answers to the signal.
+        if subject.row.network and len(ignored) > 1:
             break
-    if seconds > 2:
-        fail(f"it went on for {seconds:.1f} s")
-    if code in by_itself:
-        fail(f"it ended with exit code {code}, as if it had not been stopped")
+    if ignored:
+        fail(f"it ended with exit code {ignored[-1]}, as if it had not been stopped")
+    fail(
+        f"not tested: in {len(parts_of(subject))} runs it had always ended before the signal came;"
+        " check again on a machine that does less"
+    )
 
 
-def stopped(subject: Subject, out: Path, part: float) -> tuple[int, float]:
-    """Exit code, and seconds from SIGTERM to the end.
+def parts_of(subject: Subject) -> list[float]:
+    """When to send the signal: parts of the time that the short run took, each for another try.
+
+    While it works on many rows or, if it is too fast for that, waits for a reader of its output
+    (0). One whose service is not here soon ends by itself, and on a machine that does much else the
+    short run may have taken many times as long as the next.
+    """
+    if subject.row.network:
+        return [0.5**n for n in range(1, 8)]
+    return [1, 0.5, 0] if subject.inputs else [0]
+
+
+def stopped(subject: Subject, out: Path, part: float) -> tuple[bool, int, float]:
+    """Whether SIGTERM met a container that ran, its exit code, and seconds from there to the end.
 
     SIGTERM comes after `part` of the time that the short run took; 0: when it has to wait.
     """
@@ -365,10 +382,12 @@ def stopped(subject: Subject, out: Path, part: float) -> tuple[int, float]:
         inputs = subject.with_tables(longer)
     with subject.start_run(inputs, out=out) as c:
         time.sleep((part or 1) * max(subject.plain.seconds, 0.1))
+        met = False
         with suppress(APIError):  # it is not running any more
             c.kill("SIGTERM")
+            met = True
         sent = time.monotonic()
-        return finished(c, timeout=5), time.monotonic() - sent
+        return met, finished(c, timeout=5), time.monotonic() - sent
 
 
 def test_the_stages_after_it_can_read_it(subject: Subject, tmp_path: Path) -> None:
