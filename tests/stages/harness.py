@@ -5,7 +5,6 @@ Extend this helper rather than the tests: a test is one call to it and what it e
 
 import json
 import os
-import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +20,8 @@ import requests
 from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount
-from stage_container import hardening
-from stage_table import Limits, load_table
+from microstage.engines.container import hardening
+from microstage.table import Limits
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGES = sorted(
@@ -41,18 +40,14 @@ LIMITS = Limits(cpus=2, memory=2**30, pids=256, timeout=120)
 
 
 def reference(image: str) -> str:
-    """`train` → `microstage/train:1.0.0`: as dags/stages.toml says, where the image fills a row.
+    """`train` → `microstage/train:1.0.0`, as it is built here, whatever fills the table now.
 
-    One that fills none (replay, while generate does) has the version that images are built with.
     What is no folder under containers/ is a reference already.
     """
     if image not in IMAGES:
         return image
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
-    used = [row.image for row in load_table().values()]
-    name = f"microstage/{image}"
-    built = f"{name}:{project['project']['version']}"
-    return next((row for row in used if re.split("[:@]", row)[0] == name), built)
+    return f"microstage/{image}:{project['project']['version']}"
 
 
 def look_up(client: docker.APIClient, image: str) -> dict[str, Any] | None:

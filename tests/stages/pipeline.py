@@ -10,21 +10,29 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import stage_container
 from harness import IMAGES, REPOSITORY, USER, reference
-from stage_contract import DataFolder, Run, run_job
-from stage_table import NO_INPUT, Job, Row, StageError, load_table, resolve
+from microstage.contract import Run, run_job
+from microstage.data_folder import DataFolder
+from microstage.engines.container import ContainerEngine, connect, image_id
+from microstage.errors import NO_INPUT, StageError
+from microstage.jobs import Job, resolve, writer_of
+from microstage.pipelines import DEFAULT, load_pipeline
+from microstage.table import Row
 
 DAYS = ["2013-01-01", "2013-01-02"]
 ROWS = 200  # of a day
 MODEL = f"models/{DAYS[-1]}"
-CACHE = REPOSITORY / ".cache" / "check_stage"
+CACHE = REPOSITORY / ".cache"
+
+# Whose table it is: that of a person, whose image scripts/check_stage checks among their others.
+# The tests have one of their own, see conftest.py.
+TABLE = load_pipeline(os.environ.get("MICROSTAGE_CHECK_PIPELINE") or DEFAULT)
 
 # A column's name that is unlike a programmer's, as those of a person's own table may be.
 ODD_NAME = "Größe, total (m²)"
@@ -51,21 +59,29 @@ class Case(NamedTuple):
 
 
 def cases(*, served: bool = True) -> list[Case]:
-    """Every row with the image that fills it, and every image here for what it says that it fills.
+    """Every image of the table in its kinds of work there, every image here in all it can do.
+
+    Once each, in the first row that wants that work.
 
     `served` takes in rows with a network, although the service at its other end is not here.
     """
-    rows = [row for row in load_table().values() if served or not row.network]
-    filled = [Case(short(row.image), row.stage) for row in rows]
-    stages = {row.stage for row in rows}
-    claimed = [Case(image, s) for image in IMAGES for s in claims(image) if s in stages]
-    return list(dict.fromkeys(filled + claimed))
+    rows = [row for row in TABLE.rows.values() if served or not row.network]
+    found: dict[tuple[str, str], Case] = {}
+    for row in rows:
+        found.setdefault(
+            (short(row.image), row.work or row.stage), Case(short(row.image), row.stage)
+        )
+    for image in IMAGES:
+        for row in rows:
+            if row.work in works(image):
+                found.setdefault((image, row.work), Case(image, row.stage))
+    return list(found.values())
 
 
-def claims(image: str) -> list[str]:
-    """The stages that an image's Dockerfile says it can fill."""
+def works(image: str) -> list[str]:
+    """The kinds of work that an image's Dockerfile says it can do."""
     dockerfile = (REPOSITORY / "containers" / image / "Dockerfile").read_text("utf-8")
-    return " ".join(re.findall(r'org\.microstage\.stage="(.*?)"', dockerfile)).split()
+    return " ".join(re.findall(r'org\.microstage\.work="(.*?)"', dockerfile)).split()
 
 
 def short(image: str) -> str:
@@ -74,13 +90,13 @@ def short(image: str) -> str:
     return name if image.startswith("microstage/") and name in IMAGES else image
 
 
-def job_of(row: Row, day: str = DAYS[-1]) -> Job:
-    """What the row does for a day, or for the window that ends with the last of DAYS.
+def job_of(stage: str, day: str = DAYS[-1]) -> Job:
+    """What a row does for a day, or for the window that ends with the last of DAYS.
 
     A model is trained on a window, and at work it is about one day: as the DAGs have it.
     """
-    window = 1 if "{model}" in row.reads.values() else len(DAYS)
-    return resolve(row, day, window=window, model=MODEL)
+    window = 1 if "{model}" in TABLE.row(stage).reads.values() else len(DAYS)
+    return resolve(TABLE, stage, day, window=window, model=MODEL)
 
 
 def needed(job: Job) -> dict[str, str]:
@@ -91,32 +107,20 @@ def needed(job: Job) -> dict[str, str]:
 
 def reads(stage: str) -> dict[str, tuple[str, ...]]:
     """What a stage finds under /in: `raw`, and the files that the writer's row declares for it."""
-    table = load_table()
     found = {}
-    for mount, source in needed(job_of(table[stage])).items():
-        writer = writer_of(table, source)[0]
-        found[mount.partition("/")[0]] = table[writer].files if writer else ()
+    for mount, source in needed(job_of(stage)).items():
+        writer = writer_of(TABLE, source)
+        found[mount.partition("/")[0]] = writer[0].files if writer else ()
     return found
-
-
-def writer_of(table: Mapping[str, Row], source: str) -> tuple[str, str]:
-    """The stage that writes a directory of the data folder, and its day; "" if none does."""
-    for stage, row in table.items():
-        for day in DAYS:
-            if job_of(row, day).target == source:
-                return stage, day
-    return "", ""
 
 
 class Pipeline:
     """A data folder that fills itself as its directories are asked for."""
 
-    def __init__(self, root: Path = CACHE, swapped: Case | None = None) -> None:
+    def __init__(self, root: Path | None = None, swapped: Case | None = None) -> None:
         """`swapped` puts another image into the place of a stage."""
-        self._table = load_table()
-        if swapped:
-            row = self._table[swapped.stage]
-            self._table[swapped.stage] = replace(row, image=reference(swapped.image))
+        self._swapped = {swapped.stage: reference(swapped.image)} if swapped else {}
+        root = root or CACHE / ("checks" if TABLE.name == DEFAULT else f"checks-{TABLE.name}")
         root.mkdir(parents=True, exist_ok=True)
         if not os.getuid():
             os.chown(root, *map(int, USER.split(":")))  # whose folder it is, is whom stages run as
@@ -128,22 +132,22 @@ class Pipeline:
 
     def inputs(self, stage: str) -> dict[str, Path]:
         """What the row reads: the paths under /in, and the directories for them, filled."""
-        sources = needed(job_of(self._table[stage]))
+        sources = needed(job_of(stage))
         with locked(self._data.root):
             return {mount: self._provide(source) for mount, source in sources.items()}
 
     def output(self, stage: str) -> Path:
         """What the row writes. Raises StageError where it cannot be written."""
         with locked(self._data.root):
-            return self._provide(job_of(self._table[stage]).target)
+            return self._provide(job_of(stage).target)
 
     def after(self, stage: str) -> list[str]:
         """The stages that read what this one writes."""
-        target = job_of(self._table[stage]).target
+        target = job_of(stage).target
         return [
             name
-            for name, row in self._table.items()
-            if target in needed(job_of(row)).values() and not row.network
+            for name, row in TABLE.rows.items()
+            if target in needed(job_of(name)).values() and not row.network
         ]
 
     def copy(self, root: Path, swapped: Case) -> "Pipeline":
@@ -151,12 +155,16 @@ class Pipeline:
         shutil.copytree(self._data.root, root)
         return Pipeline(root, swapped)
 
+    def _job(self, stage: str, day: str) -> Job:
+        job = job_of(stage, day)
+        return replace(job, row=replace(job.row, image=self._swapped.get(stage, job.row.image)))
+
     def _provide(self, source: str) -> Path:
-        stage, day = writer_of(self._table, source)
-        if not stage:
+        writer = writer_of(TABLE, source)
+        if not writer:
             raise StageError(NO_INPUT, f"No row of the table writes {source}.")
-        row = self._table[stage]
-        job = job_of(row, day)
+        row, day = writer
+        job = self._job(row.stage, day or DAYS[-1])
         if row.network:
             return self._example(row, source)
         for before in needed(job).values():
@@ -179,33 +187,19 @@ class Pipeline:
             if file in EXAMPLES:
                 (here / file).write_text(json.dumps(EXAMPLES[file], indent=2) + "\n", "utf-8")
                 continue
-            others = (r for r in self._table.values() if file in r.files and not r.network)
-            writer = job_of(next(others))
+            others = (r for r in TABLE.rows.values() if file in r.files and not r.network)
+            writer = job_of(next(others).stage)
             shutil.copyfile(self._provide(writer.target) / file, here / file)
         return here
 
     def _run(self, data: DataFolder, job: Job) -> None:
         # An id is that of the image to check, whose labels are a matter of the checks.
-        image_id = job.row.image
-        if not image_id.startswith("sha256:"):
-            image_id = stage_container.image_id(stage_container.connect(), image_id)
+        image = job.row.image
+        if not image.startswith("sha256:"):
+            image = image_id(connect(), image)
         run = Run("check_stage", job.target, job.row.stage)
-        run_job(
-            data,
-            job,
-            image_id=image_id,
-            run=run,
-            engine=lambda staging: stage_container.run_container(
-                stage_container.connect,
-                data,
-                job,
-                staging,
-                image_id=image_id,
-                run=run,
-                write=lambda _: None,
-            ),
-            log=lambda _: None,
-        )
+        engine = ContainerEngine(connect, data, image_id=image, run=run, write=lambda _: None)
+        run_job(data, job, image_id=image, run=run, engine=engine, log=lambda _: None)
 
 
 def shortened(path: Path) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from harness import IMAGES, REPOSITORY, Engine, finished, reference
-from pipeline import Case, Pipeline, cases, job_of
-from stage_table import TRY_AGAIN, USAGE, load_row
+from microstage.errors import TRY_AGAIN, USAGE
+from pipeline import TABLE, Case, Pipeline, cases, job_of
 
 every_image = pytest.mark.parametrize("image", IMAGES)
 every_case = pytest.mark.parametrize("case", cases(), ids="=".join)
@@ -116,7 +116,7 @@ def test_help_is_what_it_does_by_default(engine: Engine, image: str) -> None:
 
 @every_case
 def test_the_verb_explains_its_parameters(engine: Engine, case: Case) -> None:
-    row = load_row(case.stage)
+    row = TABLE.row(case.stage)
     result = engine.run(case.image, [row.verb, "--help"])
 
     assert (0, "") == (result.code, result.stderr)
@@ -135,7 +135,7 @@ def test_no_verb_is_wrong_usage(engine: Engine, image: str) -> None:
 @every_case_without_a_service
 def test_a_full_disk_is_said(engine: Engine, pipeline: Pipeline, case: Case) -> None:
     inputs: Any = pipeline.inputs(case.stage)
-    command = job_of(load_row(case.stage)).command
+    command = job_of(case.stage).command
     result = engine.run(case.image, command, inputs=inputs, out_size="4k")
 
     assert (TRY_AGAIN, 1) == (result.code, len(result.stderr.splitlines()))
@@ -149,14 +149,14 @@ def test_sigterm_ends_it_as_pid_1_too(
     stages = [case.stage for case in cases(served=False) if case.image == image]
     if not stages:
         pytest.skip(f"{image} needs its service: tests/stages/{image} holds it")
-    row = load_row(stages[0])
+    row = TABLE.row(stages[0])
     fifo = tmp_path / row.files[0]  # it waits for a reader of what it writes
     os.mkfifo(fifo)
     fifo.chmod(0o666)
     tmp_path.chmod(0o777)
 
     inputs: Any = pipeline.inputs(row.stage)
-    command = job_of(row).command
+    command = job_of(row.stage).command
     with engine.start(image, command, inputs=inputs, out=tmp_path, init=False) as container:
         time.sleep(1.5)
         container.reload()

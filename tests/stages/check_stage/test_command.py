@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from harness import REPOSITORY, Engine, reference
-from stage_table import NO_INPUT, USAGE
+from microstage.errors import NO_INPUT, USAGE
+from microstage.pipelines import table_path
 
 
 def check(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +66,7 @@ def test_without_an_engine_it_says_so() -> None:
 
 
 def test_inputs_that_cannot_be_made_are_not_the_images_fault(tmp_path: Path) -> None:
-    table = (REPOSITORY / "dags" / "stages.toml").read_text("utf-8")
+    table = table_path().read_text("utf-8")
     absent = table.replace(reference("preprocess"), "microstage/absent:1")
     (tmp_path / "stages.toml").write_text(absent, "utf-8")
     done = check("train", "--as", "train", MICROSTAGE_STAGES=str(tmp_path / "stages.toml"))

@@ -12,14 +12,14 @@ import pytest
 from contract.harms import NO_HARM, Harm, harms_of
 from contract.subject import Subject
 from harness import Engine
-from pipeline import Case, Pipeline, cases, reads
+from pipeline import TABLE, Case, Pipeline, cases, reads
 
 HERE = Path(__file__).parent
 PARAMETERS = ("case", "folder", "file", "harm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "applies_to(stages): and to no others")
+    config.addinivalue_line("markers", "applies_to(rows): to those rows of the table alone")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -30,7 +30,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("applies_to")
     for case in chosen or cases():
         files = [f"{name}/{file}" for name, files in reads(case.stage).items() for file in files]
-        no_harm = NO_HARM.get(case.stage, {})
+        row = TABLE.row(case.stage)
+        no_harm = NO_HARM.get(row.work, {})
         if "harm" in asked:
             harms = [(file, harm) for file in files for harm in harms_of(file)]
             found += [(case, f, harm) for f, harm in harms if harm not in no_harm.get(f, ())]
@@ -38,7 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found += [(case, file) for file in files if None not in no_harm.get(file, ())]
         elif "folder" in asked:
             found += [(case, name) for name in reads(case.stage)]
-        elif not marker or case.stage in marker.kwargs["stages"]:
+        elif not marker or marker.kwargs["rows"](row):
             found += [(case,)]
     ids = ["-".join(map(text_of, values)) for values in found]
     metafunc.parametrize(asked, found, ids=ids)

@@ -112,10 +112,10 @@ def differs(what: str, expected: object, actual: object) -> Problems:
         yield f"{what}: expected {str(expected)[:200]}, found {str(actual)[:200]}"
 
 
-# One function for each stage of the table whose files have a format of their own.
+# One function for each kind of work whose files have a format of their own.
 
 
-def generate(_inputs: Inputs, out: Path) -> Problems:
+def generated(_inputs: Inputs, out: Path) -> Problems:
     data, target = read_table(out / "data.csv"), read_table(out / "target.csv")
     yield from differs("columns of target.csv", ["target"], target.header)
     yield from differs("rows of target.csv, as of data.csv", len(data.rows), len(target.rows))
@@ -125,7 +125,7 @@ def generate(_inputs: Inputs, out: Path) -> Problems:
         yield "target.csv has rows of fewer than two classes"
 
 
-def preprocess(inputs: Inputs, out: Path) -> Problems:
+def fitted_columns(inputs: Inputs, out: Path) -> Problems:
     days = [name for name in inputs if name.startswith("raw/")]
     data = joined(read_table(inputs[day] / "data.csv") for day in days)
     target = joined(read_table(inputs[day] / "target.csv") for day in days)
@@ -148,7 +148,7 @@ def preprocess(inputs: Inputs, out: Path) -> Problems:
     yield from differs("preprocess.json, days", counts, fitted.get("days"))
 
 
-def split(inputs: Inputs, out: Path) -> Problems:
+def split_rows(inputs: Inputs, out: Path) -> Problems:
     whole = read_table(inputs["processed"] / "train_data.csv")
     days = read_json(inputs["processed"] / "preprocess.json")["days"]
     parts = [read_table(out / name) for name in ("train.csv", "val.csv")]
@@ -161,7 +161,7 @@ def split(inputs: Inputs, out: Path) -> Problems:
             yield f"{part.file} has not the rows of its days as they were, in their order"
 
 
-def train(inputs: Inputs, out: Path) -> Problems:
+def trained(inputs: Inputs, out: Path) -> Problems:
     path = inputs["split"] / "train.csv"
     table, model = read_table(path), read_json(out / "model.json")
     fitted = read_json(inputs["processed"] / "preprocess.json")
@@ -179,7 +179,7 @@ def train(inputs: Inputs, out: Path) -> Problems:
         yield "preprocess.json is no copy of processed/preprocess.json, byte for byte"
 
 
-def validate(inputs: Inputs, out: Path) -> Problems:
+def validated(inputs: Inputs, out: Path) -> Problems:
     rows, metrics = read_table(inputs["split"] / "val.csv").rows, read_json(out / "metrics.json")
     yield from differs("metrics.json, rows", len(rows), metrics.get("rows"))
     for name in ("accuracy", "roc_auc"):
@@ -191,7 +191,7 @@ def validate(inputs: Inputs, out: Path) -> Problems:
             yield f"{path.name} has no rows"
 
 
-def transform(inputs: Inputs, out: Path) -> Problems:
+def transformed(inputs: Inputs, out: Path) -> Problems:
     days = [name for name in inputs if name.startswith("raw/")]
     data = joined(read_table(inputs[day] / "data.csv") for day in days)
     columns = read_json(inputs["model"] / "preprocess.json")["columns"]
@@ -202,7 +202,7 @@ def transform(inputs: Inputs, out: Path) -> Problems:
     yield from numeric(table, names, data)
 
 
-def predict(inputs: Inputs, out: Path) -> Problems:
+def predicted(inputs: Inputs, out: Path) -> Problems:
     rows = read_table(inputs["features"] / "data.csv").rows
     classes = read_json(inputs["model"] / "model.json")["classes"]
     table = read_table(out / "predictions.csv")
@@ -220,7 +220,7 @@ def predict(inputs: Inputs, out: Path) -> Problems:
         return  # one row says enough
 
 
-def compare(_inputs: Inputs, out: Path) -> Problems:
+def compared(_inputs: Inputs, out: Path) -> Problems:
     """Without a champion, as the checks run it."""
     comparison, summary = (read_json(out / name) for name in ("comparison.json", "summary.json"))
     yield from differs("comparison.json, version", 1, comparison.get("version"))
@@ -247,7 +247,7 @@ def compare(_inputs: Inputs, out: Path) -> Problems:
     )
 
 
-def monitor(inputs: Inputs, out: Path) -> Problems:
+def reported(inputs: Inputs, out: Path) -> Problems:
     day, folder = max((name, path) for name, path in inputs.items() if name.startswith("pred"))
     rows = len(read_table(folder / "predictions.csv").rows)
     found, summary = read_json(out / "quality.json"), read_json(out / "summary.json")
@@ -264,29 +264,26 @@ def monitor(inputs: Inputs, out: Path) -> Problems:
 
 
 FORMATS: dict[str, Callable[[Inputs, Path], Problems]] = {
-    function.__name__: function
-    for function in (
-        generate,
-        preprocess,
-        split,
-        train,
-        validate,
-        compare,
-        transform,
-        predict,
-        monitor,
-    )
+    "generate-data": generated,
+    "fit-columns": fitted_columns,
+    "split-rows": split_rows,
+    "train-model": trained,
+    "validate-model": validated,
+    "compare-models": compared,
+    "transform-rows": transformed,
+    "predict-rows": predicted,
+    "report-quality": reported,
 }
 
-# Stages that write a row for each row: what they read, what they write.
+# Work that writes a row for each row: what it reads, what it writes.
 ROW_BY_ROW = {
-    "transform": ("raw/data.csv", "data.csv"),
-    "predict": ("features/data.csv", "predictions.csv"),
+    "transform-rows": ("raw/data.csv", "data.csv"),
+    "predict-rows": ("features/data.csv", "predictions.csv"),
 }
 
 
 # Tables that a stage must know by their digests: whatever is changed in them, it is another table.
-SEALED = {"compare": ("split/train.csv", "split/val.csv")}
+SEALED = {"compare-models": ("split/train.csv", "split/val.csv")}
 
 
 class Page(HTMLParser):

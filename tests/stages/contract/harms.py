@@ -133,9 +133,9 @@ NUMBER_NAMED = {text_among_numbers, infinity}
 TARGET_NAMED = {target_blank, target_nan}
 
 # What is no harm to a stage. Labels may come later than predictions (None: the file is missing),
-# and be of one class.
+# and be of one class. By the kind of work.
 NO_HARM: dict[str, dict[str, set[Harm | None]]] = {
-    "monitor": {"raw/target.csv": {None, one_class_only}},
+    "report-quality": {"raw/target.csv": {None, one_class_only}},
 }
 
 # One day alone cannot have it; the others are done to the newest day.

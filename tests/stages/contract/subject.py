@@ -13,9 +13,9 @@ from contract.formats import FORMATS, SEALED, ill_formed, missing, wrong_kinds
 from contract.harms import NO_HARM, TO_EVERY_DAY, Harm
 from docker.models.containers import Container
 from harness import Engine, Input, Result, fail
-from pipeline import Case, Pipeline, job_of
-from stage_contract import SUMMARY
-from stage_table import TRY_AGAIN, load_row
+from microstage.data_folder import SUMMARY
+from microstage.errors import TRY_AGAIN
+from pipeline import TABLE, Case, Pipeline, job_of
 
 # What a run that fails is tried again without, to tell what it ran into.
 LIFTED: dict[str, dict[str, Any]] = {
@@ -37,8 +37,9 @@ class Subject:
         self, case: Case, engine: Engine, pipeline: Pipeline, pool: ThreadPoolExecutor
     ) -> None:
         self.case = case
-        self.row = load_row(case.stage)
-        self.command = job_of(self.row).command
+        self.row = TABLE.row(case.stage)
+        self.work = self.row.work
+        self.command = job_of(case.stage).command
         self.inputs: dict[str, Path] = pipeline.inputs(case.stage)
         # A stage with a service, which is not here, can do all but its work.
         self.expected = TRY_AGAIN if self.row.network else 0
@@ -97,7 +98,7 @@ class Subject:
     def published(self) -> Result:
         """Likewise, if what it wrote is not as the contract says."""
         out = self.well_formed().out
-        check = FORMATS.get(self.row.stage)
+        check = FORMATS.get(self.work)
         if check and next(check(self.inputs, out), ""):
             pytest.skip("its files are not what the next stage expects: see above")
         return self.plain
@@ -125,7 +126,7 @@ class Subject:
         """The inputs with every table changed that the stage does not know by its digest."""
 
         def changed(name: str, path: Path) -> bytes:
-            sealed = f"{name}/{path.name}" in SEALED.get(self.case.stage, ())
+            sealed = f"{name}/{path.name}" in SEALED.get(self.work, ())
             content = path.read_bytes()
             return change(content) if path.suffix == ".csv" and not sealed else content
 
@@ -139,7 +140,7 @@ class Subject:
         return [name for name in self.inputs if is_of(name, file)][-1]
 
     def _harmed(self, file: str, harm: Harm | None) -> Result:
-        optional = None in NO_HARM.get(self.case.stage, {}).get(file, ())
+        optional = None in NO_HARM.get(self.work, {}).get(file, ())
         if (
             harm
             and not optional

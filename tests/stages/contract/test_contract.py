@@ -33,17 +33,28 @@ from contract.harms import (
 from contract.subject import NOWHERE, Subject, contents, refuse_if, require_sentence
 from docker.errors import APIError
 from harness import Input, fail, finished
-from pipeline import as_csv, reads
-from stage_container import CONTRACT, CONTRACT_LABEL
-from stage_contract import SUMMARY
-from stage_table import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError, load_table
+from microstage.data_folder import SUMMARY
+from microstage.engines.container import CONTRACT, CONTRACT_LABEL
+from microstage.errors import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError
+from microstage.table import Row
+from pipeline import TABLE, as_csv, reads
 
 REPEATED = 1000  # times: the rows of a table, for a run that lasts
-SERVED = [stage for stage, row in load_table().items() if row.network]
 PATIENCE = 30  # seconds until a stage gives up a service that is not there
-READERS = [stage for stage in load_table() if reads(stage)]
 ENDED = {0, USAGE, BAD_DATA, NO_INPUT}  # what makes nobody try again
 OCI = [f"org.opencontainers.image.{name}" for name in ("title", "description", "version")]
+
+
+def is_served(row: Row) -> bool:
+    return bool(row.network)
+
+
+def keeps_rows(row: Row) -> bool:
+    return row.work in ROW_BY_ROW
+
+
+def reads_something(row: Row) -> bool:
+    return bool(reads(row.stage))
 
 
 def test_a_label_says_which_contract_it_keeps(subject: Subject) -> None:
@@ -119,7 +130,7 @@ def test_it_runs(subject: Subject) -> None:
         fail(f"{command!r} ended with exit code {result.code}; {result.last_error!r}")
 
 
-@pytest.mark.applies_to(stages=SERVED)
+@pytest.mark.applies_to(rows=is_served)
 def test_a_service_that_is_not_there_is_worth_another_try(subject: Subject) -> None:
     """Its service out of reach: another try later, with 75, and that known in seconds
 
@@ -237,7 +248,7 @@ def test_files_hold_what_they_must(subject: Subject) -> None:
 
     Mend: write what was expected; tests/stages/contract/formats.py is all that is.
     """
-    check = FORMATS.get(subject.row.stage)
+    check = FORMATS.get(subject.work)
     if subject.row.network:
         subject.written()
     if check:
@@ -261,7 +272,7 @@ def test_the_same_run_gives_the_same_bytes(subject: Subject) -> None:
     refuse_if([f"{name} differs between two runs" for name in names])
 
 
-@pytest.mark.applies_to(stages=ROW_BY_ROW)
+@pytest.mark.applies_to(rows=keeps_rows)
 def test_rows_keep_their_order(subject: Subject) -> None:
     """Each row of the output is that of the same row of the input
 
@@ -269,7 +280,7 @@ def test_rows_keep_their_order(subject: Subject) -> None:
 
     Mend: write a row for each row, in order, whatever the rows around it are.
     """
-    file, written = ROW_BY_ROW[subject.row.stage]
+    file, written = ROW_BY_ROW[subject.work]
     before = read_table(subject.published().out / written).rows
     newest = subject.newest(file)
     inputs: dict[str, Input] = {
@@ -289,7 +300,7 @@ def test_rows_keep_their_order(subject: Subject) -> None:
             fail(f"the rows in reverse: row {number} was {one} and is {other}"[:400])
 
 
-@pytest.mark.applies_to(stages=READERS)
+@pytest.mark.applies_to(rows=reads_something)
 def test_a_table_may_be_spelled_otherwise(subject: Subject) -> None:
     """A table with a byte order mark, CRLF and quotes is read too
 
@@ -405,7 +416,8 @@ def test_the_stages_after_it_can_read_it(subject: Subject, tmp_path: Path) -> No
         pipeline.output(subject.row.stage)
         for stage in pipeline.after(subject.row.stage):
             out, inputs = pipeline.output(stage), pipeline.inputs(stage)
-            refuse_if([f"{stage}: {p}" for p in FORMATS.get(stage, lambda *_: ())(inputs, out)][:3])
+            check = FORMATS.get(TABLE.row(stage).work)
+            refuse_if([f"{stage}: {p}" for p in (check(inputs, out) if check else ())][:3])
     except StageError as error:
         fail(str(error))
 
@@ -448,7 +460,7 @@ def test_harm_is_refused_with_65(subject: Subject, file: str, harm: Harm) -> Non
     if not subject.needs(file):
         pytest.skip(f"it does not read {file}")
     words = [file.rpartition("/")[2]]
-    if subject.row.network or file in SEALED.get(subject.row.stage, ()):
+    if subject.row.network or file in SEALED.get(subject.work, ()):
         require_sentence(subject.harmed(file, harm), BAD_DATA, *words)
         return
     if harm in ROW_NAMED | TARGET_NAMED:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import Engine, Result, RunStage
-from stage_table import Limits
+from microstage.table import Limits
 
 IMAGE = "split_lua"
 DAY = "2013-01-01"
