@@ -1,7 +1,8 @@
 """The reports in the data folder as web pages: a list of them, newest first, and each of them.
 
-Started as `uvicorn reports:app`. Nothing else of the data folder is served, and only to those who
-call this machine by its own name: a page elsewhere that gives its name this address gets nothing.
+The default pipeline's are at /, another one's at /<pipeline>/. Started as `uvicorn reports:app`.
+Nothing else of the data folder is served, and only to those who call this machine by its own name:
+a page elsewhere that gives its name this address gets nothing.
 """
 
 import json
@@ -17,32 +18,47 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-REPORTS = Path(os.environ.get("MICROSTAGE_DATA", "/data")) / "reports"
+DATA = Path(os.environ.get("MICROSTAGE_DATA", "/data"))
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Reports</title><style>
+PIPELINE = re.compile(r"[a-z][a-z0-9_]*")
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>
 :root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
 body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
 table {{ border-collapse: collapse; width: 100% }}
 td, th {{ padding: .4rem 1rem .4rem 0; text-align: left; border-bottom: 1px solid #8884 }}
-</style><h1>Reports</h1>{content}</html>
+</style><h1>{title}</h1>{content}</html>
 """
+HEAD = "<tr><th>Day<th>Verdict<th>AUC<th>Model version"
+NONE = "<p>None yet: the DAG monitor writes one for each day that has predictions."
 
 
-def summary(day: str) -> dict[str, object]:
+def folder_of(pipeline: str) -> Path:
+    """Return where a pipeline's reports are; "" is the default one."""
+    return DATA / pipeline / "reports"
+
+
+def pipelines() -> list[str]:
+    """Return the pipelines that have reports, the default one apart."""
+    found = {path.parent.parent.parent.name for path in DATA.glob("*/reports/*/report.html")}
+    return sorted(filter(PIPELINE.fullmatch, found))
+
+
+def summary(folder: Path) -> dict[str, object]:
     """Return what the stage said of its report; nothing when it cannot be read."""
     try:
-        content: dict[str, object] = json.loads((REPORTS / day / "summary.json").read_bytes())
+        content: dict[str, object] = json.loads((folder / "summary.json").read_bytes())
     except (OSError, ValueError):
         return {}
     return content
 
 
-def line(day: str) -> str:
+def line(pipeline: str, day: str) -> str:
     """Return one row of the list."""
-    said = summary(day)
+    said = summary(folder_of(pipeline) / day)
     auc = said.get("roc_auc")
+    address = f"/{pipeline}/{day}" if pipeline else f"/{day}"
     cells = [
-        f'<a href="/{day}/report.html">{day}</a>',
+        f'<a href="{address}/report.html">{day}</a>',
         "all well" if said.get("ok") else escape(str(said.get("problems") or "")),
         f"{auc:.3f}" if isinstance(auc, float) else "no labels",
         escape(str(said.get("model_version") or "")),
@@ -50,27 +66,51 @@ def line(day: str) -> str:
     return f"<tr><td>{'<td>'.join(cells)}"
 
 
+def table(pipeline: str) -> str:
+    """Return the list of a pipeline's reports, newest first; "" if there is none."""
+    days = [path.parent.name for path in folder_of(pipeline).glob("*/report.html")]
+    lines = [line(pipeline, day) for day in sorted(filter(DAY.fullmatch, days), reverse=True)]
+    return f"<table>{HEAD}{''.join(lines)}</table>" if lines else ""
+
+
+def page(title: str, content: str, status: int = 200) -> HTMLResponse:
+    """Return a page."""
+    return HTMLResponse(PAGE.format(title=escape(title), content=content), status)
+
+
 async def index(_: Request) -> HTMLResponse:
-    """List the reports."""
-    days = [path.parent.name for path in REPORTS.glob("*/report.html")]
-    lines = [line(day) for day in sorted(filter(DAY.fullmatch, days), reverse=True)]
-    head = "<tr><th>Day<th>Verdict<th>AUC<th>Model version"
-    none = "<p>None yet: the DAG monitor writes one for each day that has predictions."
-    return HTMLResponse(
-        PAGE.format(content=f"<table>{head}{''.join(lines)}</table>" if lines else none)
-    )
+    """List the default pipeline's reports, and the other pipelines."""
+    others = pipelines()
+    links = "".join(f'<li><a href="/{name}/">{name}</a>' for name in others)
+    more = f"<h2>Other pipelines</h2><ul>{links}</ul>" if others else ""
+    return page("Reports", (table("") or ("" if others else NONE)) + more)
+
+
+async def reports(request: Request) -> Response:
+    """List a pipeline's reports."""
+    pipeline = request.path_params["pipeline"]
+    listed = table(pipeline) if PIPELINE.fullmatch(pipeline) else ""
+    if not listed:
+        return page("Reports", '<p>There are no such reports. <a href="/">All reports</a>', 404)
+    return page(f"Reports of {pipeline}", f'{listed}<p><a href="/">All reports</a>')
 
 
 async def report(request: Request) -> Response:
     """Show one report."""
-    file = REPORTS / request.path_params["day"] / "report.html"
-    if not DAY.fullmatch(request.path_params["day"]) or not file.is_file():
-        gone = '<p>There is no such report. <a href="/">All reports</a>'
-        return HTMLResponse(PAGE.format(content=gone), 404)
+    pipeline, day = request.path_params.get("pipeline", ""), request.path_params["day"]
+    known = DAY.fullmatch(day) and (not pipeline or PIPELINE.fullmatch(pipeline))
+    file = folder_of(pipeline) / day / "report.html"
+    if not known or not file.is_file():
+        return page("Reports", '<p>There is no such report. <a href="/">All reports</a>', 404)
     return FileResponse(file)
 
 
 app = Starlette(
-    routes=[Route("/", index), Route("/{day}/report.html", report)],
+    routes=[
+        Route("/", index),
+        Route("/{day}/report.html", report),
+        Route("/{pipeline}/", reports),
+        Route("/{pipeline}/{day}/report.html", report),
+    ],
     middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])],
 )
