@@ -14,15 +14,16 @@ from stack import ROOT, Stack, clone_to, free_port
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("clone")
     clone_to(root)
-    clone = Stack(root, "")
+    clone = Stack(root)
     clone.run("scripts/make_env")
     ports = re.findall(r"(?m)^(\w+_PORT)=", (root / ".env").read_text())
     clone.change(
         COMPOSE_PROJECT_NAME=f"microstage-test-{os.getpid()}",
         **{name: free_port() for name in ports},
     )
+    before = clone.changes()
     try:
-        yield Stack(root, clone.run("scripts/demo").stdout)
+        yield Stack(root, clone.run("scripts/demo").stdout, before)
     except BaseException:
         print(clone.run("docker", "compose", "logs", "--tail=60", check=False).stdout)
         raise

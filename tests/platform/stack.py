@@ -9,14 +9,22 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
 import pytest
+from microstage.data_folder import MANIFEST
+from shipped import table_of_the_tests
+from support.airflow_api import Airflow
 
 ROOT = Path(__file__).resolve().parents[2]
+FLIGHTS = """
+[pipeline]
+window = 13
+
+[stages.generate]
+image = "microstage/replay:1.0.0"
+"""
 
 
 @dataclass(frozen=True)
@@ -24,15 +32,26 @@ class Stack:
     """A clone of the project whose services are up and whose demo has run."""
 
     root: Path
-    demo: str
+    demo: str = ""
+    before: str = ""
+    """What git said of the clone's files before the demo."""
 
     @property
     def data(self) -> Path:
         return self.root / "data"
 
     @property
+    def flights(self) -> Path:
+        """The data of the pipeline that the demo runs."""
+        return self.data / "flights"
+
+    @property
     def table(self) -> Path:
         return self.root / "dags/stages.toml"
+
+    @property
+    def flights_file(self) -> Path:
+        return self.root / "dags/pipelines/flights.toml"
 
     def setting(self, name: str) -> str:
         """A setting of this installation."""
@@ -62,23 +81,23 @@ class Stack:
             pytest.fail(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
 
-    def airflow(self) -> Any:
+    def airflow(self, pipeline: str) -> Airflow:
         """The client of the stack's REST API that scripts/run_dates has."""
-        loader = SourceFileLoader("run_dates", str(self.root / "scripts/run_dates"))
-        spec = spec_from_loader(loader.name, loader)
-        assert spec
-        module = module_from_spec(spec)
-        loader.exec_module(module)
-        return module.Airflow()
+        return Airflow(pipeline, self.root)
 
     def manifest(self, directory: str) -> dict[str, Any]:
-        manifest: dict[str, Any] = json.loads((self.data / directory / "manifest.json").read_text())
+        manifest: dict[str, Any] = json.loads((self.flights / directory / MANIFEST).read_text())
         return manifest
 
-    def manifests(self) -> dict[str, str]:
-        """Every manifest's text, by its directory below the data folder."""
-        found = sorted(self.data.glob("[a-z]*/**/manifest.json"))
-        return {str(path.parent.relative_to(self.data)): path.read_text() for path in found}
+    def manifests(self, pipeline: str = "flights") -> dict[str, str]:
+        """Every manifest's text, by its directory below the pipeline's data."""
+        folder = self.data / pipeline
+        found = sorted(folder.glob(f"[a-z]*/**/{MANIFEST}"))
+        return {str(path.parent.relative_to(folder)): path.read_text() for path in found}
+
+    def changes(self) -> str:
+        """What git says of the clone's files."""
+        return self.run("git", "status", "--porcelain").stdout
 
     def containers(self, *filters: str) -> list[str]:
         arguments = [f"--filter={text}" for text in filters]
@@ -100,6 +119,11 @@ def clone_to(folder: Path) -> None:
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    # As shipped, whatever has been swapped since.
+    (folder / "dags/stages.toml").write_text(table_of_the_tests())
+    shutil.rmtree(folder / "dags/pipelines")
+    (folder / "dags/pipelines").mkdir()
+    (folder / "dags/pipelines/flights.toml").write_text(FLIGHTS)
     # With the history, so that images get the labels, and so the ids, that they have here.
     if (ROOT / ".git").is_dir():
         shutil.copytree(ROOT / ".git", folder / ".git")

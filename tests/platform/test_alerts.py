@@ -13,7 +13,7 @@ from stack import Stack, wait_until
 DAG = """
 import os, signal
 from airflow.sdk import DAG, task
-from stage_alerts import DEFAULT_ARGS, on_run_failure
+from microstage.alerts import DEFAULT_ARGS, on_run_failure
 
 with DAG("{name}", default_args=DEFAULT_ARGS, on_failure_callback=on_run_failure):
     @task
@@ -41,7 +41,7 @@ def dag(stack: Stack) -> Iterator[str]:
 def test_a_task_that_fails_and_one_that_is_killed_are_told_of_once_each(
     stack: Stack, dag: str
 ) -> None:
-    airflow = stack.airflow()
+    airflow = stack.airflow("default")
     wait_until(lambda: exists(lambda: airflow.call("GET", f"/api/v2/dags/{dag}")))
     airflow.switch_on(dag)
     airflow.trigger(dag, dt.date(2013, 1, 16), {})

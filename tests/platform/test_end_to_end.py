@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from stack import Stack, clone_to, wait_until
 
-RUN_DATES = ["scripts/run_dates", "--window", "13", "2013-01-13", "2013-01-20"]
+RUN_DATES = ["scripts/run_dates", "--pipeline", "flights", "2013-01-13", "2013-01-20"]
 PREDICTED = ["2013-01-14", "2013-01-15", "2013-01-16", "2013-01-21", "2013-01-22", "2013-01-23"]
 
 
@@ -30,9 +30,9 @@ def test_the_demo_ends_with_date_rows_auc_and_the_address(stack: Stack) -> None:
 
 def test_every_day_has_one_prediction_a_flight_in_the_order_of_the_flights(stack: Stack) -> None:
     for day in PREDICTED:
-        with (stack.data / f"raw/{day}/data.csv").open(newline="") as file:
+        with (stack.flights / f"raw/{day}/data.csv").open(newline="") as file:
             flights = sum(1 for _ in csv.DictReader(file))
-        with (stack.data / f"predictions/{day}/predictions.csv").open(newline="") as file:
+        with (stack.flights / f"predictions/{day}/predictions.csv").open(newline="") as file:
             predictions = list(csv.DictReader(file))
 
         assert len(predictions) == flights
@@ -44,8 +44,7 @@ def test_each_day_is_predicted_by_a_copy_of_the_model_in_production(stack: Stack
     models = {day: stack.manifest(f"predictions/{day}")["model"] for day in PREDICTED}
 
     assert models == {
-        day: {"path": f"production/{day}", "name": "microstage", "version": "1"}
-        for day in PREDICTED
+        day: {"path": f"production/{day}", "name": "flights", "version": "1"} for day in PREDICTED
     }
 
 
@@ -57,13 +56,13 @@ def test_every_published_file_is_as_its_manifest_says(stack: Stack) -> None:
     assert len(manifests) == 23 + 2 * 6 + 2 + 1 + 6 * 4
     for directory, text in manifests.items():
         for name, expected in json.loads(text)["outputs"].items():
-            content = (stack.data / directory / name).read_bytes()
+            content = (stack.flights / directory / name).read_bytes()
 
             assert hashlib.sha256(content).hexdigest() == expected["sha256"], (directory, name)
 
 
 def test_a_prediction_leads_back_to_the_raw_data_that_its_model_learned_from(stack: Stack) -> None:
-    shown = stack.run("scripts/lineage", "predictions/2013-01-14", "--json").stdout
+    shown = stack.run("scripts/lineage", "flights/predictions/2013-01-14", "--json").stdout
     days = {f"raw/2013-01-{n:02}" for n in range(1, 15)}  # and the day itself
 
     assert days == set(re.findall(r"raw/2013-01-\d\d", shown))
@@ -85,6 +84,10 @@ def test_running_the_demo_again_repeats_nothing(stack: Stack) -> None:
     assert before == stack.manifests()
 
 
+def test_the_demo_changes_no_file_of_the_project(stack: Stack) -> None:
+    assert stack.changes() == stack.before
+
+
 def test_a_swapped_image_serves_the_next_task_with_nothing_restarted(stack: Stack) -> None:
     image, day = "microstage/predict:end-to-end-test", "2013-01-16"
     label = 'FROM microstage/predict:1.0.0\nLABEL swapped="yes"\n'
@@ -92,15 +95,15 @@ def test_a_swapped_image_serves_the_next_task_with_nothing_restarted(stack: Stac
     new_id = stack.run("docker", "image", "inspect", "--format={{.Id}}", image).stdout.strip()
     services = stack.run("docker", "compose", "ps", "--quiet").stdout.split()
     started = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services)
-    table, before = stack.table.read_text(), stack.manifest(f"predictions/{day}")
+    table, before = stack.flights_file.read_text(), stack.manifest(f"predictions/{day}")
 
-    swap = stack.run("scripts/swap_stage", "predict", image)
+    swap = stack.run("scripts/swap_stage", "--pipeline", "flights", "predict", image)
     # Its name means something else from now on; what is pinned does not.
     stack.run("docker", "tag", "microstage/generate:1.0.0", image)
-    (stack.data / f"predictions/{day}").rename(stack.data / "earlier")
+    (stack.flights / f"predictions/{day}").rename(stack.flights / "earlier")
     stack.run(*RUN_DATES)
     after = stack.manifest(f"predictions/{day}")
-    rollback = stack.run("scripts/swap_stage", "predict", "--rollback")
+    rollback = stack.run("scripts/swap_stage", "--pipeline", "flights", "predict", "--rollback")
 
     assert "it keeps the contract" in swap.stdout
     assert "predict: duration" in swap.stdout
@@ -109,8 +112,15 @@ def test_a_swapped_image_serves_the_next_task_with_nothing_restarted(stack: Stac
     again = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services)
     assert started.stdout == again.stdout
     assert "filled by microstage/predict:1.0.0 again" in rollback.stdout
-    assert table == stack.table.read_text()
-    assert len(stack.run("scripts/swap_stage", "--history").stdout.splitlines()) == 2
+    assert table == stack.flights_file.read_text()
+    assert (
+        len(
+            stack.run(
+                "scripts/swap_stage", "--pipeline", "flights", "--history"
+            ).stdout.splitlines()
+        )
+        == 2
+    )
 
 
 def test_an_image_of_another_kind_is_refused_and_changes_nothing(stack: Stack) -> None:
@@ -126,15 +136,15 @@ def test_an_image_of_another_kind_is_refused_and_changes_nothing(stack: Stack) -
 def test_truncated_data_fails_with_the_stages_own_sentence_and_keeps_what_was_there(
     stack: Stack,
 ) -> None:
-    data = stack.data / "raw/2013-01-16/data.csv"
+    data = stack.flights / "raw/2013-01-16/data.csv"
     whole, predictions = data.read_bytes(), stack.manifest("predictions/2013-01-16")
 
     try:
         data.write_bytes(whole[: len(whole) // 2])
-        (stack.data / "predictions/2013-01-16").rename(stack.data / "kept")
+        (stack.flights / "predictions/2013-01-16").rename(stack.flights / "kept")
         done = stack.run(*RUN_DATES, check=False)
     finally:
-        (stack.data / "kept").rename(stack.data / "predictions/2013-01-16")
+        (stack.flights / "kept").rename(stack.flights / "predictions/2013-01-16")
         data.write_bytes(whole)
 
     assert done.returncode == 1
@@ -153,12 +163,14 @@ def test_without_an_engine_the_same_chain_runs_as_processes(tmp_path: Path) -> N
 
     assert demo.returncode == 0, demo.stderr
     assert "No Docker Engine: DOCKER_HOST is unix:///nowhere/docker.sock" in demo.stderr
-    manifest = json.loads((tmp_path / f"data/predictions/{PREDICTED[0]}/manifest.json").read_text())
+    manifest = json.loads(
+        (tmp_path / f"data/flights/predictions/{PREDICTED[0]}/manifest.json").read_text()
+    )
     assert manifest["image_id"].startswith("venv:")
 
 
 def test_a_prediction_waits_for_its_data_without_holding_a_slot(stack: Stack) -> None:
-    airflow, day = stack.airflow(), dt.date(2013, 1, 24)
+    airflow, day = stack.airflow("flights"), dt.date(2013, 1, 24)
     run = airflow.trigger("predict", day, {})
 
     def state(task: str) -> str:

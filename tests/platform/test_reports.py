@@ -24,6 +24,8 @@ def get(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Get]:
         write(data / "reports" / day / "summary.json", json.dumps(summary))
     write(data / "reports" / "2013-01-14" / "manifest.json", "{}")
     write(data / "raw" / "2013-01-14" / "report.html", "secret")
+    write(data / "flights" / "reports" / "2013-02-01" / "report.html", "<html>flights</html>")
+    write(data / "flights" / "raw" / "2013-02-01" / "report.html", "secret")
     data.chmod(0o755)
     command = ["uvicorn", "--app-dir=/opt/reports", "--host=0.0.0.0", "reports:app"]
     container = docker(
@@ -65,9 +67,28 @@ def test_a_report_is_shown(get: Get) -> None:
     assert get("/2013-01-14/report.html") == (200, "<html>report of 2013-01-14</html>")
 
 
+def test_another_pipeline_has_a_list_of_its_own_and_a_link_to_it(get: Get) -> None:
+    _, default = get("/")
+    status, text = get("/flights/")
+
+    assert '<a href="/flights/">flights</a>' in default
+    assert "2013-02-01" not in default
+    assert status == 200
+    assert '<a href="/flights/2013-02-01/report.html">2013-02-01</a>' in text
+    assert "2013-01-14" not in text
+    assert get("/flights/2013-02-01/report.html") == (200, "<html>flights</html>")
+
+
 @pytest.mark.parametrize(
     "path",
     [
+        "/raw/",
+        "/nowhere/",
+        "/flights/2013-02-02/report.html",
+        "/raw/2013-01-14/report.html",
+        "/flights/../raw/2013-01-14/report.html",
+        "/..%2fflights/",
+        "/%2e%2e/2013-01-14/report.html",
         "/2013-01-14/manifest.json",
         "/2013-01-16/report.html",
         "/../raw/2013-01-14/report.html",

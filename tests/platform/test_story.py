@@ -5,89 +5,22 @@ model of 2013-01-13 is version 1, approved; that of 2013-01-20 is version 2, and
 The tests follow each other as the weeks do.
 """
 
-import base64
 import datetime as dt
 import json
 import re
 import urllib.error
-import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from stack import Stack, wait_until
+from story import Story
 
 SECOND, THIRD = dt.date(2013, 1, 20), dt.date(2013, 1, 27)
-WINDOW = {"window": 13}
-
-
-class Story:
-    """The stack, and what its users do."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.airflow = stack.airflow()
-
-    def mlflow(self, method: str, path: str, **fields: str) -> Any:
-        """Call MLflow's REST API as its administrator."""
-        url = f"http://localhost:{self.stack.setting('MLFLOW_PORT')}/api/2.0/mlflow/{path}"
-        body = None if method == "GET" else json.dumps(fields).encode()
-        if method == "GET":
-            url += f"?{urllib.parse.urlencode(fields)}"
-        user = f"admin:{self.stack.setting('MLFLOW_ADMIN_PASSWORD')}".encode()
-        headers = {
-            "Authorization": f"Basic {base64.b64encode(user).decode()}",
-            "Content-Type": "application/json",
-        }
-        request = urllib.request.Request(url, body, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    def aliases(self) -> dict[str, str]:
-        """Return the version behind each alias of the model."""
-        model = self.mlflow("GET", "registered-models/get", name="microstage")["registered_model"]
-        return {alias["alias"]: alias["version"] for alias in model.get("aliases", [])}
-
-    def run(self, dag: str, day: dt.date, **conf: Any) -> dict[str, str]:
-        """Let the scheduler run a DAG for a day, to its end; return the state of each task."""
-        self.airflow.switch_on(dag)
-        path = self.airflow.trigger(dag, day, conf)
-        wait_until(lambda: self.airflow.call("GET", path)["state"] in ("success", "failed"), 120)
-        return self.states(dag, day)
-
-    def states(self, dag: str, day: dt.date) -> dict[str, str]:
-        tasks = self.airflow.call("GET", f"{self.airflow.find(dag, day)}/taskInstances")
-        return {task["task_id"]: task["state"] for task in tasks["task_instances"]}
-
-    def log(self, dag: str, day: dt.date, task: str) -> str:
-        instance = f"{self.airflow.find(dag, day)}/taskInstances/{task}"
-        number = self.airflow.call("GET", instance)["try_number"]
-        logged = self.airflow.call("GET", f"{instance}/logs/{number}?full_content=true")["content"]
-        return "\n".join(json.dumps(line, ensure_ascii=False) for line in logged)
-
-    def predict(self, day: dt.date) -> dict[str, Any]:
-        """Let data arrive and be predicted; return which model did it."""
-        self.airflow.run("generate_data", [day], {})
-        assert set(self.run("predict", day).values()) == {"success"}
-        model: dict[str, Any] = self.stack.manifest(f"predictions/{day}")["model"]
-        return model
-
-    @contextmanager
-    def variable(self, key: str, value: str) -> Iterator[None]:
-        """Set a Variable of Airflow's for a while."""
-        self.airflow.call("POST", "/api/v2/variables", {"key": key, "value": value})
-        try:
-            yield
-        finally:
-            with pytest.raises(json.JSONDecodeError):  # the answer to DELETE is empty
-                self.airflow.call("DELETE", f"/api/v2/variables/{key}")
 
 
 @pytest.fixture(scope="module")
 def story(stack: Stack) -> Story:
-    return Story(stack)
+    return Story(stack, "flights")
 
 
 def day(number: int) -> dt.date:
@@ -95,12 +28,12 @@ def day(number: int) -> dt.date:
 
 
 def test_an_approved_model_is_in_production_with_all_that_made_it(story: Story) -> None:
-    version = json.loads((story.stack.data / "models/2013-01-13/version/version.json").read_text())
+    version = json.loads((story.data / "models/2013-01-13/version/version.json").read_text())
     run = story.mlflow("GET", "runs/get", run_id=version["run_id"])["run"]
     tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
     metrics = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
-    validation = (story.stack.data / "models/2013-01-13/validation/metrics.json").read_text()
-    image_id = story.stack.manifest("models/2013-01-13")["image_id"]
+    validation = (story.data / "models/2013-01-13/validation/metrics.json").read_text()
+    image_id = story.manifest("models/2013-01-13")["image_id"]
 
     assert story.aliases() == {"production": "1"}
     assert metrics["roc_auc"] == pytest.approx(json.loads(validation)["roc_auc"])
@@ -109,9 +42,9 @@ def test_an_approved_model_is_in_production_with_all_that_made_it(story: Story) 
 
 
 def test_every_prediction_names_the_version_that_made_it(story: Story) -> None:
-    models = [story.stack.manifest(f"predictions/{day(n)}")["model"] for n in (14, 16, 21, 23)]
+    models = [story.manifest(f"predictions/{day(n)}")["model"] for n in (14, 16, 21, 23)]
 
-    assert [(model["name"], model["version"]) for model in models] == [("microstage", "1")] * 4
+    assert [(model["name"], model["version"]) for model in models] == [("flights", "1")] * 4
 
 
 def test_the_question_shows_metrics_verdict_and_links_that_lead_somewhere(story: Story) -> None:
@@ -119,7 +52,7 @@ def test_the_question_shows_metrics_verdict_and_links_that_lead_somewhere(story:
     question = story.airflow.call("GET", f"{run}/taskInstances/approve/-1/hitlDetails")
     links = re.findall(r"\((http://localhost:\d+/\S*)\)", question["body"])
 
-    assert "microstage version 2, trained for 2013-01-20" in question["subject"]
+    assert "flights version 2, trained for 2013-01-20" in question["subject"]
     assert "| | this model (version 2) | in production (version 1) |" in question["body"]
     assert re.search(r"(?m)^\| AUC \| 0\.\d{4} \| 0\.\d{4} \|$", question["body"])
     assert re.search(
@@ -131,7 +64,7 @@ def test_the_question_shows_metrics_verdict_and_links_that_lead_somewhere(story:
 
 
 def test_both_models_were_scored_on_days_that_neither_has_learned_from(story: Story) -> None:
-    path = story.stack.data / f"models/{SECOND}/comparison/comparison.json"
+    path = story.data / f"models/{SECOND}/comparison/comparison.json"
     comparison = json.loads(path.read_text())
     proof = comparison["proof"]
     learned = {*proof["challenger_trained_on"], *proof["champion_trained_on"]}
@@ -140,7 +73,7 @@ def test_both_models_were_scored_on_days_that_neither_has_learned_from(story: St
     assert comparison["days"]
     assert learned.isdisjoint(comparison["days"])
     assert comparison["rows"] == sum(
-        json.loads((story.stack.data / f"raw/{d}/summary.json").read_text())["rows"]
+        json.loads((story.data / f"raw/{d}/summary.json").read_text())["rows"]
         for d in comparison["days"]
     )
 
@@ -159,21 +92,21 @@ def test_approving_puts_the_new_model_into_production_and_keeps_the_one_before(
 ) -> None:
     days = [day(n) for n in range(24, 28)]
     story.airflow.run("generate_data", days, {})
-    story.airflow.run("train_model", [THIRD], WINDOW)
+    story.airflow.run("train_model", [THIRD], {})
     before = story.aliases()
     story.airflow.answer(THIRD, "Approve")
 
     assert before == {"production": "1"}
     assert story.states("train_model", THIRD)["promote"] == "success"
     assert story.aliases() == {"production": "3", "previous": "1"}
-    version = story.mlflow("GET", "model-versions/get", name="microstage", version="3")
+    version = story.mlflow("GET", "model-versions/get", name="flights", version="3")
     tags = {tag["key"]: tag["value"] for tag in version["model_version"]["tags"]}
     assert tags["approved_by"] == "admin"
     assert story.predict(day(28))["version"] == "3"
 
 
 def test_no_answer_in_time_leaves_production_alone(story: Story) -> None:
-    states = story.run("train_model", day(26), **WINDOW, approval_hours=0.001)
+    states = story.run("train_model", day(26), approval_hours=0.001)
 
     assert states["promote"] == "skipped"
     assert story.aliases() == {"production": "3", "previous": "1"}
@@ -182,16 +115,16 @@ def test_no_answer_in_time_leaves_production_alone(story: Story) -> None:
 def test_lineage_leads_from_a_prediction_to_the_model_and_the_days_it_learned_from(
     story: Story,
 ) -> None:
-    shown = story.stack.run("scripts/lineage", f"predictions/{day(28)}").stdout
-    file = story.stack.data / "models/2013-01-27/model.txt"
+    shown = story.stack.run("scripts/lineage", f"flights/predictions/{day(28)}").stdout
+    file = story.data / "models/2013-01-27/model.txt"
     whole = file.read_bytes()
     try:
         file.write_bytes(whole + b"\n")
-        tampered = story.stack.run("scripts/lineage", f"predictions/{day(28)}", check=False)
+        tampered = story.stack.run("scripts/lineage", f"flights/predictions/{day(28)}", check=False)
     finally:
         file.write_bytes(whole)
 
-    assert "microstage version 3" in shown
+    assert "flights version 3" in shown
     assert "models/2013-01-27" in shown
     assert "raw/2013-01-15" in shown
     assert tampered.returncode == 1
@@ -199,16 +132,18 @@ def test_lineage_leads_from_a_prediction_to_the_model_and_the_days_it_learned_fr
 
 
 def test_rolling_back_lets_the_two_versions_change_places_once(story: Story) -> None:
-    predicted = story.stack.manifests()
+    predicted = story.stack.manifests("flights")
     story.run("rollback", day(28))
     after = story.aliases()
     run = story.airflow.find("rollback", day(28))
     body = {"dry_run": False, "task_ids": ["rollback"], "only_failed": False}
     body["dag_run_id"] = run.rpartition("/")[2]
-    story.airflow.call("POST", "/api/v2/dags/rollback/clearTaskInstances", body)
+    story.airflow.call("POST", "/api/v2/dags/flights.rollback/clearTaskInstances", body)
     wait_until(lambda: story.airflow.call("GET", run)["state"] == "success", 120)
     changed = {
-        path for path, text in story.stack.manifests().items() if text != predicted.get(path)
+        path
+        for path, text in story.stack.manifests("flights").items()
+        if text != predicted.get(path)
     }
 
     assert after == {"production": "1", "previous": "3"}
@@ -234,16 +169,16 @@ def test_without_mlflow_what_is_in_production_goes_on_predicting(story: Story) -
 
 
 def test_a_day_is_predicted_before_its_labels_come_and_judged_after(story: Story) -> None:
-    raw = story.stack.data / f"raw/{day(30)}"
-    other = story.stack.data / f"raw/{day(29)}"
+    raw = story.data / f"raw/{day(30)}"
+    other = story.data / f"raw/{day(29)}"
     raw.mkdir()
     (raw / "data.csv").write_bytes((other / "data.csv").read_bytes())
     states = story.run("predict", day(30))
     story.run("monitor", day(30))
-    before = json.loads((story.stack.data / f"reports/{day(30)}/quality.json").read_text())
+    before = json.loads((story.data / f"reports/{day(30)}/quality.json").read_text())
     (raw / "target.csv").write_bytes((other / "target.csv").read_bytes())
     story.run("monitor", day(30))
-    after = json.loads((story.stack.data / f"reports/{day(30)}/quality.json").read_text())
+    after = json.loads((story.data / f"reports/{day(30)}/quality.json").read_text())
 
     assert set(states.values()) == {"success"}
     assert (before["labels"], before["roc_auc"]) == (False, None)
@@ -258,13 +193,13 @@ def test_the_variable_model_path_wins_and_a_wrong_one_is_named(story: Story) -> 
         states = story.run("predict", day(31))
         said = story.log("predict", day(31), "fetch")
 
-    assert model == {"path": "models/2013-01-20", "name": "microstage", "version": "2"}
+    assert model == {"path": "models/2013-01-20", "name": "flights", "version": "2"}
     assert states["fetch"] == "failed"
-    assert "The Variable model_path is wrong: models/nowhere lacks model.txt" in said
+    assert "The Variable flights.model_path is wrong: models/nowhere lacks model.txt" in said
 
 
 def test_without_a_model_in_production_predict_says_so_and_is_skipped(story: Story) -> None:
-    alias = {"name": "microstage", "alias": "production"}
+    alias = {"name": "flights", "alias": "production"}
     story.mlflow("DELETE", "registered-models/alias", **alias)
     try:
         states = story.run("predict", day(31))
@@ -278,7 +213,7 @@ def test_without_a_model_in_production_predict_says_so_and_is_skipped(story: Sto
         "transform": "skipped",
         "predict": "skipped",
     }
-    assert "There is no model of the name microstage in production yet" in said
+    assert "There is no model of the name flights in production yet" in said
 
 
 def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_says_so(
@@ -291,7 +226,7 @@ def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_say
             states = story.run("monitor", day(22))
     finally:
         story.stack.table.write_text(table)
-    mails = story.stack.mails("monitor.check_quality failed for 2013-01-22")
+    mails = story.stack.mails("flights.monitor.check_quality failed for 2013-01-22")
 
     assert states["monitor"] == "success"
     assert states["check_quality"] == "failed"
@@ -299,32 +234,32 @@ def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_say
     assert len(mails) == 1
     assert "below its threshold of 0.99" in mails[0]["text"]
     assert (
-        f"http://localhost:{story.stack.setting('REPORTS_PORT')}/2013-01-22/report.html"
+        f"http://localhost:{story.stack.setting('REPORTS_PORT')}/flights/2013-01-22/report.html"
         in mails[0]["text"]
     )
     wait_until(lambda: story.airflow.question(day(22)), 120)
     story.airflow.answer(day(22), "Reject")
-    trained = json.loads((story.stack.data / "models/2013-01-22/preprocess.json").read_text())
-    assert len(trained["days"]) == WINDOW["window"]
+    trained = json.loads((story.data / "models/2013-01-22/preprocess.json").read_text())
+    assert len(trained["days"]) == 13
 
 
 def test_a_day_without_predictions_alerts_at_its_deadline(story: Story) -> None:
     states = story.run("monitor", dt.date(2013, 2, 20), deadline_hours=0.001)
-    mails = story.stack.mails("monitor.wait_for_predictions failed for 2013-02-20")
+    mails = story.stack.mails("flights.monitor.wait_for_predictions failed for 2013-02-20")
 
     assert states["wait_for_predictions"] == "failed"
     assert len(mails) == 1
-    assert "there are no predictions for 2013-02-20" in mails[0]["text"]
+    assert "there is no predictions/2013-02-20" in mails[0]["text"]
 
 
 def test_a_failed_stage_alerts_with_its_own_sentence_and_a_link_to_its_log(story: Story) -> None:
     broken = dt.date(2013, 2, 1)
     story.airflow.run("generate_data", [broken], {})
-    data = story.stack.data / f"raw/{broken}/data.csv"
+    data = story.data / f"raw/{broken}/data.csv"
     data.write_bytes(data.read_bytes()[:5000])
 
     states = story.run("predict", broken)
-    mails = story.stack.mails(f"predict.transform failed for {broken}")
+    mails = story.stack.mails(f"flights.predict.transform failed for {broken}")
 
     assert states["transform"] == "failed"
     assert len(mails) == 1

@@ -5,7 +5,6 @@ The tests have a table of their own, whatever a user has put into dags/stages.to
 
 import atexit
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,36 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import IMAGES, REPOSITORY, Engine, Input, Result, RunStage, arguments, reference
-from microstage.pipelines import load_pipeline
+from harness import IMAGES, Engine, Input, Result, RunStage, arguments
+from shipped import table_of_the_tests
 
 HERE = Path(__file__).parent
-
-# The image whose outputs the tests of other images begin from, by the kind of work.
-TESTED = {
-    "generate-data": "generate",
-    "fit-columns": "preprocess",
-    "split-rows": "preprocess",
-    "transform-rows": "preprocess",
-    "train-model": "train",
-    "validate-model": "predict",
-    "compare-models": "predict",
-    "predict-rows": "predict",
-    "report-quality": "monitor",
-    "track-model": "registry",
-}
-
-
-def table_of_the_tests() -> str:
-    """dags/stages.toml with the images of TESTED, whichever a user has put in their place."""
-    shipped = REPOSITORY / "dags" / "stages.toml"
-    text = shipped.read_text("utf-8")
-    for row in load_pipeline(table=shipped).rows.values():
-        if row.work in TESTED and not row.like:
-            own = re.compile(rf"(?ms)^(\[stages\.{row.stage}\]$.*?^image\s*=\s*)\"[^\"]*\"")
-            text = own.sub(rf'\1"{reference(TESTED[row.work])}"', text, count=1)
-    return text
-
 
 # Here and not in a hook: what is imported next reads the table. scripts/check_stage, which checks
 # an image among those that a user has, names their pipeline.

@@ -161,6 +161,7 @@ P, R = f"predictions/{DAY}", f"raw/{DAY}"
         (changed(R, "target.csv", "target", "label"), 65, "it must have one, target"),
         (changed(R, "data.csv", EVIL, "x"), 65, "of the model is missing: add it"),
         (changed(R, "data.csv", "8,", "eight,"), 65, "row 3: column '<script>alert(1)</script>'"),
+        (changed(R, "data.csv", "8,", "8_0,"), 65, "row 3: column '<script>alert(1)</script>'"),
         (changed(R, "data.csv", "8,</svg>\n", ""), 65, "data.csv has 3 rows, predictions/"),
     ],
 )

@@ -159,6 +159,23 @@ def test_labels_may_be_numbers_in_another_spelling(run_stage: RunStage) -> None:
     assert 0.75 == found["roc_auc"]
 
 
+def test_labels_beyond_53_bits_are_exact(run_stage: RunStage) -> None:
+    watched = Watched(classes=["9007199254740992", "9007199254740993"])
+    watched.day(
+        HAND, ["09007199254740992", "+9007199254740993", "9007199254740992", " 09007199254740993"]
+    )
+
+    assert 0.75 == quality_of(watched.report(run_stage))["roc_auc"]
+
+
+def test_a_number_with_an_underscore_is_a_text(run_stage: RunStage) -> None:
+    watched = Watched(classes=["1", "10"]).day(HAND, ["1", "1_0", "1", "10"])
+    result = watched.report(run_stage)
+
+    assert 65 == result.code
+    assert f"raw/{DAY}/target.csv, row 2: target '1_0' is none of" in result.last_error
+
+
 def test_a_day_that_the_model_has_learned_from_is_marked(run_stage: RunStage) -> None:
     watched = Watched(trained=["2013-01-15", DAY]).day(HAND, ["0", "1", "0", "1"])
     del watched.inputs[f"predictions/{DAY}"]["manifest.json"]  # it names another model
