@@ -1,0 +1,157 @@
+"""The command line of a stage: verbs with parameters, and how it ends."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from stageframe.errors import INPUT_MISSING, TRY_AGAIN, WRONG_USAGE, StageError
+from stageframe.files import IN, OUT, shown, write_json
+from stageframe.signals import end_on_signal
+
+Summary = dict[str, Any]
+N = TypeVar("N", int, float)
+_REQUIRED: Any = object()
+
+
+class Parameter(NamedTuple):
+    """A parameter of a verb: `Parameter("leaf-rows", whole(1), 50, "fewest rows of a leaf")`.
+
+    On the command line it is `--leaf-rows 50`, for the verb's function the argument `leaf_rows`.
+    `kind` makes a value of its text, and raises ValueError or argparse.ArgumentTypeError for one
+    that is wrong. Without a default it must be given; a default of None is not spoken of.
+    """
+
+    name: str
+    kind: Callable[[str], Any]
+    default: Any = _REQUIRED
+    help: str = ""
+    metavar: str | None = None
+
+
+class Program:
+    """A stage: its verbs, and how it is run."""
+
+    def __init__(self, name: str, description: str | None, epilog: str | None = None) -> None:
+        """`name` is the image's; what `description` and `epilog` say is printed by --help."""
+        self._parser = _Parser(
+            prog=name,
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._verbs = self._parser.add_subparsers(dest="verb", required=True)
+        self._functions: dict[str, Callable[..., Summary]] = {}
+
+    def verb(
+        self, name: str, function: Callable[..., Summary], text: str, *parameters: Parameter
+    ) -> None:
+        """Let the stage do `name`: call `function` with the parameters by name.
+
+        What the function returns is the summary, one flat JSON object; `text` is its help.
+        """
+        parser = self._verbs.add_parser(name, allow_abbrev=False, help=text, description=text)
+        self._functions[name] = function
+        for parameter in parameters:
+            given: dict[str, Any] = {"type": parameter.kind, "metavar": parameter.metavar}
+            if parameter.default is _REQUIRED:
+                parser.add_argument(
+                    f"--{parameter.name}", required=True, help=parameter.help, **given
+                )
+                continue
+            spoken = parameter.help
+            if parameter.default not in (None, ""):
+                spoken += f" (default: {parameter.default})"
+            parser.add_argument(
+                f"--{parameter.name}", default=parameter.default, help=spoken.strip(), **given
+            )
+
+    def run(self, argv: Sequence[str] | None = None) -> int:
+        """Run the verb that the command line names; return the exit code of the contract.
+
+        With a code other than 0, the last line on stderr is one sentence for the user.
+        """
+        end_on_signal()
+        given = vars(self._parser.parse_args(argv))
+        function = self._functions[given.pop("verb")]
+        try:
+            write_json(OUT / "summary.json", function(**given))
+            return 0
+        except StageError as error:
+            code, sentence = error.code, str(error)
+        except MemoryError:
+            code, sentence = TRY_AGAIN, "memory ran out: give the stage more, or fewer rows"
+        except OSError as error:
+            code, sentence = _explain(error)
+        print(" ".join(sentence.split()), file=sys.stderr)
+        return code
+
+
+def _explain(error: OSError) -> tuple[int, str]:
+    """Return the exit code and the sentence of what the operating system refused."""
+    if str(error.filename).startswith(f"{IN}/"):
+        what = f"{shown(error.filename)}: {error.strerror}"
+        return INPUT_MISSING, f"{what}: run the stage that writes it"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TRY_AGAIN, "the disk of the output is full: free some space"
+    return TRY_AGAIN, f"{error}: check the disk, then try again"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that ends with 64 and one sentence instead of argparse's 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_USAGE, f"{message}: see --help\n")
+
+
+# Kinds of parameters: what makes a value of a text, or says why it cannot.
+
+
+def whole(low: int = 0, high: int = 2**31 - 1) -> Callable[[str], int]:
+    """Return the kind: a whole number from `low` to `high`, both included."""
+    return _between(int, low, high)
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return the kind: a number from `low` to `high`, both included."""
+    return _between(float, low, high)
+
+
+def share(text: str) -> float:
+    """Be the kind: a number from 0 to 1, both included."""
+    return number(0, 1)(text)
+
+
+def one_of(*texts: str) -> Callable[[str], str]:
+    """Return the kind: one of these texts."""
+
+    def parse(text: str) -> str:
+        if text not in texts:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(texts)}")
+        return text
+
+    return parse
+
+
+def calendar_day(text: str) -> date:
+    """Be the kind: a day as YYYY-MM-DD, without the other forms that ISO 8601 has."""
+    with suppress(ValueError):
+        if str(day := date.fromisoformat(text)) == text:
+            return day
+    raise argparse.ArgumentTypeError(f"{text!r} is not a day written YYYY-MM-DD")
+
+
+def _between(kind: type[N], low: N, high: N) -> Callable[[str], N]:
+    def parse(text: str) -> N:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+
+    parse.__name__ = kind.__name__  # argparse says: invalid int value
+    return parse

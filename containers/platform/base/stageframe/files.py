@@ -1,0 +1,65 @@
+"""The two roots of a stage, and what it finds and leaves there beside tables: days and JSON."""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+from stageframe.errors import StageError
+
+# In a container the roots are these; elsewhere the environment names others.
+IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
+OUT = Path(os.environ.get("MICROSTAGE_OUT", "/out"))
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as the user knows it: without the root that differs from run to run."""
+    return str(path).removeprefix(f"{IN}/").removeprefix(f"{OUT}/")
+
+
+def find_days(name: str) -> list[Path]:
+    """Return the folders of days in /in/<name>, YYYY-MM-DD, in the order of time; [] if none.
+
+    Raises StageError (65) for a folder of another name.
+    """
+    folder = IN / name
+    days = sorted(path for path in folder.iterdir() if path.is_dir())
+    for day in days:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", day.name, re.ASCII):
+            raise StageError(f"{shown(day)} is no day: name it like 2013-01-31")
+    return days
+
+
+def read_json(path: Path, *keys: str, version: int | None = None) -> dict[str, Any]:
+    """Return a JSON object that has these keys and, if one is asked for, this version.
+
+    Raises StageError (65) for anything else; NaN and Infinity are no JSON (RFC 8259).
+    """
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is no number")
+
+    try:
+        value = json.loads(path.read_bytes(), parse_constant=refuse)
+    except ValueError as error:
+        raise StageError(f"{shown(path)} is not JSON ({error}): write it again") from error
+    wanted = ", ".join(keys) or "names and values"
+    if not isinstance(value, dict) or not value.keys() >= set(keys):
+        raise StageError(f"{shown(path)} is no object with {wanted}: write it again")
+    if version is not None and value.get("version") != version:
+        raise StageError(f"{shown(path)} is not version {version} with {wanted}: write it again")
+    return value
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object, the same bytes for the same value; NaN and infinity are refused."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of a file's content, in hex, as manifests have it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
