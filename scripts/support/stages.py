@@ -1,0 +1,70 @@
+"""Run a row of a pipeline without Airflow, in a container or as a process."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from microstage.contract import Engine, Run, run_job
+from microstage.data_folder import DataFolder
+from microstage.engines import process
+from microstage.jobs import Job
+
+from support import REPOSITORY
+from support.environment import CACHE
+
+CONTAINERS = REPOSITORY / "containers"
+FRAME = CONTAINERS / "platform" / "base" / "stageframe"
+
+
+def log(line: str) -> None:
+    """Write one line for a person."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def process_engine(data: DataFolder, job: Job) -> tuple[str, Engine]:
+    """Return the id of the job's program, and what runs it as a process."""
+    program = process.find_program(job.row, CONTAINERS)
+    requirements = program.with_name("requirements.txt")
+    python = process.environment(program.parent.name, requirements, CACHE)
+    engine = process.ProcessEngine(data, python, program, FRAME, log)
+    return process.program_id(program, FRAME), engine
+
+
+def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]:
+    """Return the id of the job's image, and what runs it in a container. Raises StageError."""
+    # Not at the top: the other engine does without the package docker.
+    from microstage.engines import container  # noqa: PLC0415
+
+    try:
+        client = container.connect()
+        container.sweep(client)
+        image_id = container.image_id(client, job.row.image)
+    except container.ENGINE_ERRORS as error:
+        raise container.engine_failure(error) from None
+    engine = container.ContainerEngine(container.connect, data, image_id, run, log)
+
+    def run_it(job: Job, staging: Path) -> Any:
+        try:
+            return engine(job, staging)
+        except container.ENGINE_ERRORS as error:
+            raise container.engine_failure(error) from None
+
+    return image_id, run_it
+
+
+def run_stage(
+    data: Path, job: Job, run: Run, *, venv: bool, image: str | None = None, force: bool = False
+) -> dict[str, Any]:
+    """Run a job with an engine, and publish what it wrote; return its summary.
+
+    `data`: the data folder of all pipelines, made when it is missing; `image`: another one than the
+    row's. Raises StageError.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    folder = DataFolder.at(data).below(job.pipeline.folder)
+    job = replace(job, row=replace(job.row, image=image or job.row.image))
+    image_id, engine = process_engine(folder, job) if venv else container_engine(folder, job, run)
+    return run_job(folder, job, image_id=image_id, run=run, engine=engine, log=log, force=force)

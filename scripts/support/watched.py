@@ -1,0 +1,109 @@
+"""What a stage needs on large data: seconds, and memory from its container's cgroup."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import docker
+from microstage.contract import Run, run_job
+from microstage.data_folder import MANIFEST, DataFolder
+from microstage.engines.container import ContainerEngine, image_id
+from microstage.errors import StageError
+from microstage.jobs import resolve
+from microstage.pipelines import Pipeline
+from microstage.table import Row
+
+from support.command import UNAVAILABLE
+
+DAY = "2013-01-01"
+EVERY = 0.02  # seconds
+
+
+class Watch:
+    """What a container used; filled by the client that starts it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.held = self.counted = 0  # bytes
+        self.ended = threading.Event()
+
+    def follow(self, stat: Path, peak: Path) -> None:
+        """Read a cgroup until it is gone with its container."""
+        while not self.ended.wait(EVERY):
+            try:
+                values = dict(re.findall(r"^(\w+) (\d+)$", stat.read_text(), re.MULTILINE))
+                self.counted = int(peak.read_text())
+            except OSError:
+                return
+            anonymous = values["anon"] if "anon" in values else values["total_rss"]
+            self.held = max(self.held, int(anonymous))
+
+
+class WatchingClient(docker.APIClient):
+    """A client whose containers are watched from start to end."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__(base_url=os.environ.get("DOCKER_HOST"), version="auto")
+        self._watch = watch
+
+    def start(self, *args: Any, **options: Any) -> None:
+        self._started = time.perf_counter()
+        super().start(*args, **options)
+        pid = super().inspect_container(args[0])["State"]["Pid"]
+        files = cgroup_files(Path(f"/proc/{pid}/cgroup").read_text())
+        threading.Thread(target=self._watch.follow, args=files, daemon=True).start()
+
+    def wait(self, *args: Any, **options: Any) -> Any:
+        answer = super().wait(*args, **options)
+        self._watch.seconds = time.perf_counter() - self._started
+        self._watch.ended.set()
+        return answer
+
+
+def cgroup_files(cgroups: str) -> tuple[Path, Path]:
+    """Return the files with the memory of a cgroup and with its peak, of version 1 or 2."""
+    for pattern, root, name in (
+        (
+            r"^\d+:(?:.*,)?memory(?:,.*)?:(/.*)$",
+            "/sys/fs/cgroup/memory",
+            "memory.max_usage_in_bytes",
+        ),
+        (r"^0::(/.*)$", "/sys/fs/cgroup", "memory.peak"),
+    ):
+        found = re.search(pattern, cgroups, re.MULTILINE)
+        if found and (peak := Path(root + found[1], name)).exists():
+            return peak.with_name("memory.stat"), peak
+    raise StageError(
+        UNAVAILABLE,
+        "The container's memory cgroup is not to be seen here; run this where the engine runs.",
+    )
+
+
+def line_of(pipeline: Pipeline, data: DataFolder, row: Row, rows: int) -> str:
+    """Run one stage; return its line of the table."""
+    params = {} if row.reads else {"rows": rows}
+    job = resolve(pipeline, row.stage, DAY, model=f"models/{DAY}", params=params)
+    watch = Watch()
+    client = partial(WatchingClient, watch)
+    run = Run("measure_stages", str(os.getpid()), row.stage)
+    image = image_id(client(), row.image)
+    started = time.perf_counter()
+    engine = ContainerEngine(client, data, image_id=image, run=run, write=lambda _: None)
+    summary = run_job(data, job, image_id=image, run=run, engine=engine, log=lambda _: None)
+    seconds = time.perf_counter() - started
+    manifest = json.loads((data.path(job.target) / MANIFEST).read_bytes())
+    read, written = (
+        sum(file["size"] for file in manifest[kind].values()) / 1e6
+        for kind in ("inputs", "outputs")
+    )
+    return (
+        f"| {row.stage} | {summary.get('rows', rows):,} | {seconds:.1f} | {watch.seconds:.1f} "
+        f"| {watch.held / 1e6:.0f} | {watch.counted / 1e6:.0f} | {read:.0f} | {written:.0f} |"
+    )
