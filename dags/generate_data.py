@@ -17,6 +17,7 @@ Files that a person put into `raw/<ds>` are never replaced (the run fails and sa
 """
 
 from airflow.sdk import DAG, Param
+
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
 from microstage.operator import StageOperator
 from microstage.schedule import pipelines, timetable

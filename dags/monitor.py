@@ -19,6 +19,7 @@ Waits for the predictions of the day, then runs `monitor` in its own container. 
 """
 
 from airflow.sdk import DAG, Param
+
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
 from microstage.decisions import CheckQuality, Retrain
 from microstage.operator import StageOperator

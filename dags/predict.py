@@ -22,6 +22,7 @@ and `predictions/<ds>`.
 """
 
 from airflow.sdk import DAG, Param
+
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
 from microstage.decisions import FetchModel
 from microstage.operator import PATIENT, StageOperator

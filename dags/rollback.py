@@ -11,6 +11,7 @@ is down (`standby`). The next run of predict uses it; predictions that are there
 """
 
 from airflow.sdk import DAG
+
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
 from microstage.operator import PATIENT, StageOperator
 from microstage.schedule import pipelines, timetable

@@ -27,6 +27,7 @@ stage runs in its own container. Publishes `processed/<ds>` and `models/<ds>`.
 """
 
 from airflow.sdk import DAG, Param
+
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
 from microstage.decisions import ApprovePromotion
 from microstage.operator import PATIENT, StageOperator

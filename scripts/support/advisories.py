@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from microstage.errors import NO_INPUT, StageError
-
 from support import REPOSITORY
+
+from microstage.errors import NO_INPUT, StageError
 
 PREFIX = os.environ.get("MICROSTAGE_PREFIX", "microstage")
 LIST = "/usr/share/sbom/image.cdx.json"

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from microstage.errors import StageError
-from microstage.pipelines import DEFAULT, Pipeline
-
 from support import REPOSITORY
 from support.command import UNAVAILABLE
 from support.settings import setting
+
+from microstage.errors import StageError
+from microstage.pipelines import DEFAULT, Pipeline
 
 ENDED = ("success", "failed")
 ASKING = "awaiting_input"  # the state of a task that waits for a person

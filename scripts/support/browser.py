@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from microstage.errors import StageError
-
 from support.command import UNAVAILABLE
+
+from microstage.errors import StageError
 
 PACKAGES = {"debian": "chromium", "ubuntu": "chromium-browser"}
 FLAGS = [

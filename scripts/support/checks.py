@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from microstage.errors import NO_INPUT, StageError
-
 from support import REPOSITORY
 from support.command import UNAVAILABLE
+
+from microstage.errors import NO_INPUT, StageError
 
 TESTS = REPOSITORY / "tests" / "stages"
 
@@ -63,6 +63,7 @@ def check(
 def find_image(image: str) -> str:
     """Return the id of an image. Raises StageError: 66 it is absent, 69 there is no engine."""
     from harness import look_up  # noqa: PLC0415 - as above
+
     from microstage.engines import container  # noqa: PLC0415
 
     try:

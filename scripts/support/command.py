@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from microstage.errors import USAGE, StageError
-from microstage.pipelines import DEFAULT
-
 from support import REPOSITORY
 from support.settings import setting
+
+from microstage.errors import USAGE, StageError
+from microstage.pipelines import DEFAULT
 
 UNAVAILABLE = 69  # sysexits.h: something that is not ours is not to be had here
 INTERRUPTED = 130  # as shells count SIGINT

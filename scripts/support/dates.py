@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from support import REPOSITORY
+from support.airflow_api import Airflow
+
 from microstage.data_folder import MANIFEST
 from microstage.errors import StageError
 from microstage.jobs import target_of
 from microstage.pipelines import Pipeline
 from microstage.table import Row
-
-from support import REPOSITORY
-from support.airflow_api import Airflow
 
 
 @dataclass(frozen=True)

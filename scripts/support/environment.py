@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support import REPOSITORY
+
 from microstage.engines.process import environment
 from microstage.errors import TRY_AGAIN, StageError
-
-from support import REPOSITORY
 
 CACHE = REPOSITORY / ".cache" / "venv"  # environments with locked packages, by their digest
 LOCKS = REPOSITORY / "scripts"

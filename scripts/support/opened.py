@@ -14,6 +14,10 @@ from typing import Any
 
 import docker
 from docker.types import Mount
+
+from support import REPOSITORY
+from support.image_files import Files, files_of, resolved
+
 from microstage.contract import Run
 from microstage.data_folder import DataFolder
 from microstage.engines.container import ContainerEngine
@@ -22,9 +26,6 @@ from microstage.inputs import present
 from microstage.jobs import Job, resolve
 from microstage.pipelines import Pipeline
 from microstage.table import Row
-
-from support import REPOSITORY
-from support.image_files import Files, files_of, resolved
 
 DAYS = ("2013-01-01", "2013-01-02")
 STRACE = ["--library-path", "/strace", "/strace/strace", "--follow-forks", "--seccomp-bpf", "-qq"]

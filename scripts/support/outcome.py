@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from support.dates import row_of
+
 from microstage.jobs import target_of
 from microstage.pipelines import Pipeline
-
-from support.dates import row_of
 
 FORM = "{:<12}{:>8}  {:<62}{:>7}{:>14}{:>12}"
 

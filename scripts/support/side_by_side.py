@@ -12,13 +12,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from support import REPOSITORY
+
 from microstage.data_folder import MANIFEST, SUMMARY
 from microstage.errors import StageError
 from microstage.jobs import DAY, resolve
 from microstage.pipelines import Pipeline
 from microstage.table import Row
-
-from support import REPOSITORY
 
 
 def newest(data: Path, row: Row) -> tuple[dict[str, Any] | None, str]:

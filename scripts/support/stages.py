@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from support import REPOSITORY
+from support.environment import CACHE
+
 from microstage.contract import Engine, Run, run_job
 from microstage.data_folder import DataFolder
 from microstage.engines import process
 from microstage.jobs import Job
-
-from support import REPOSITORY
-from support.environment import CACHE
 
 CONTAINERS = REPOSITORY / "containers"
 FRAME = CONTAINERS / "platform" / "base" / "stageframe"

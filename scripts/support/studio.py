@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microstage.errors import USAGE, StageError
-from microstage.pipelines import Pipeline
-
 from support import REPOSITORY
 from support.airflow_api import Airflow
 from support.pictures import HEIGHT, SCALE, WIDTH, AbsentError, PageError, read, see, small
 from support.settings import setting
+
+from microstage.errors import USAGE, StageError
+from microstage.pipelines import Pipeline
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page

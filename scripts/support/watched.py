@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
+
+from support.command import UNAVAILABLE
+
 from microstage.contract import Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.engines.container import ContainerEngine, image_id
@@ -19,8 +22,6 @@ from microstage.errors import StageError
 from microstage.jobs import resolve
 from microstage.pipelines import Pipeline
 from microstage.table import Row
-
-from support.command import UNAVAILABLE
 
 DAY = "2013-01-01"
 EVERY = 0.02  # seconds

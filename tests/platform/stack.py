@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from microstage.data_folder import MANIFEST
 from shipped import table_of_the_tests
+
 from support.airflow_api import Airflow
+
+from microstage.data_folder import MANIFEST
 
 ROOT = Path(__file__).resolve().parents[2]
 FLIGHTS = """

@@ -20,6 +20,7 @@ import requests
 from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount
+
 from microstage.engines.container import hardening
 from microstage.table import Limits
 

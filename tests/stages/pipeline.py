@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness import IMAGES, REPOSITORY, USER, reference
+
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
 from microstage.engines.container import ContainerEngine, connect, image_id

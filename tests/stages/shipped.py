@@ -3,6 +3,7 @@
 import re
 
 from harness import REPOSITORY, reference
+
 from microstage.pipelines import load_pipeline
 
 # The image whose outputs the tests of other images begin from, by the kind of work.

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from harness import IMAGES, REPOSITORY, Engine, finished, reference
-from microstage.errors import TRY_AGAIN, USAGE
 from pipeline import TABLE, Case, Pipeline, cases, job_of
+
+from microstage.errors import TRY_AGAIN, USAGE
 
 every_image = pytest.mark.parametrize("image", IMAGES)
 every_case = pytest.mark.parametrize("case", cases(), ids="=".join)

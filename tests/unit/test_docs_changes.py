@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from microstage.pipelines import SECTION
 from microstage.table import Limits
 

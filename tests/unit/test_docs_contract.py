@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from contract.formats import FORMATS
+
 from microstage.contract import Exit, Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.engines.container import CONTRACT, CONTRACT_LABEL

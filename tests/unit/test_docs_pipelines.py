@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from microstage.errors import StageError
 from microstage.pipelines import SCHEDULE, load_pipeline
 

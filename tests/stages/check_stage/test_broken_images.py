@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import pytest
 from docker.errors import ImageNotFound
 from harness import REPOSITORY, Engine, reference
-from microstage.pipelines import table_path
 from pipeline import Pipeline
+
+from microstage.pipelines import table_path
 
 HERE = Path(__file__).parent
 SESSION = uuid.uuid4().hex[:8]  # two may share one engine

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from harness import REPOSITORY, Engine, reference
+
 from microstage.errors import NO_INPUT, USAGE
 from microstage.pipelines import table_path
 

@@ -13,9 +13,10 @@ from contract.formats import FORMATS, SEALED, ill_formed, missing, wrong_kinds
 from contract.harms import NO_HARM, TO_EVERY_DAY, Harm
 from docker.models.containers import Container
 from harness import Engine, Input, Result, fail
+from pipeline import TABLE, Case, Pipeline, job_of
+
 from microstage.data_folder import SUMMARY
 from microstage.errors import TRY_AGAIN
-from pipeline import TABLE, Case, Pipeline, job_of
 
 # What a run that fails is tried again without, to tell what it ran into.
 LIFTED: dict[str, dict[str, Any]] = {

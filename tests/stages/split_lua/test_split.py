@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import Engine, Result, RunStage
+
 from microstage.table import Limits
 
 IMAGE = "split_lua"
