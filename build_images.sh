@@ -80,8 +80,12 @@ revision() {
 # All that an image is made from, in one word. BuildKit finds out the same by itself, but takes 0.1 s
 # an image for it; with this, nothing to do costs half a second however many images there are.
 recipe() {
-  { find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl -type f -printf '%p %m\n' | sort
-    find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl -type f -print0 | sort -z | xargs -0 cat
+  local files
+  # What Python and linters leave beside sources gets into no image.
+  mapfile -t -d '' files < <(find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl \
+    \( -name __pycache__ -o -name .cache \) -prune -o -type f -print0 | sort -z)
+  { stat --format '%n %a' "${files[@]}"
+    cat "${files[@]}"
     printf '%s\n' "$VERSION" "${SOURCE_DATE_EPOCH:-}" "$debian" "${commits[$1]:-}"
   } | sha256sum | cut -c-64
 }

@@ -136,7 +136,7 @@ def _fault_of_table(path: Path, fault: Fault) -> str | None:
     with open_text(path, "surrogateescape") as file:
         records = csv.reader(file, strict=True)
         try:
-            names = next(records)
+            names = next(records, [])
             for row, record in enumerate(records, 1):
                 if what := _fault_of_row(names, record or [""], fault):
                     return f"{shown(path)}, row {row}{what}"
