@@ -6,42 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from csv_tables import csv_line, csv_lines, find_days, read_frames, read_header, read_json
-from faults import IN, OUT, StageError, find_fault, not_a_number, shown, to_number
-
-
-def transform() -> dict[str, Any]:
-    """Write data.csv, numeric as model/preprocess.json says; return the summary."""
-    columns = read_columns(IN / "model" / "preprocess.json")
-    names = [column["name"] for column in columns]
-    tables = [day / "data.csv" for day in find_days()]
-    rows, unseen, extra = 0, 0, set[str]()
-    with (OUT / "data.csv").open("wb") as file:
-        file.write(csv_line(names) + b"\n")
-        for table in tables:
-            header = set(read_header(table))
-            if missing := [name for name in names if name not in header]:
-                raise StageError(
-                    f"{shown(table)}: column {missing[0]!r} of the model is missing: add it"
-                )
-            extra |= header.difference(names)
-            for x, unknown in encode(table, columns):
-                file.write(b"\n".join([*csv_lines(x), b""]))
-                rows += len(x)
-                unseen += int(unknown.sum())
-    if extra:
-        print(f"warning: the model does not know the columns {sorted(extra)}: they are ignored")
-    return {
-        "rows": rows,
-        "days": len(tables),
-        "unseen_values": unseen,
-        "ignored_columns": len(extra),
-    }
+from csv_tables import not_a_number, read_frames
+from stageframe import StageError, read_json, shown
+from stageframe.csv_files import find_fault
+from stageframe.values import to_number
 
 
 def read_columns(path: Path) -> list[dict[str, Any]]:
     """Return the columns of preprocess.json, sure that `encode` can use them."""
-    columns = read_json(path, "columns")["columns"]
+    columns = read_json(path, "columns", version=1)["columns"]
     if isinstance(columns, list) and columns and all(is_column(column) for column in columns):
         return columns
     raise StageError(f"{shown(path)}: columns is not a list of columns: run fit again")

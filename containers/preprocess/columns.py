@@ -2,14 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from csv_tables import read_frames
-from faults import MISSING, StageError, find_fault, not_a_number, to_number
+from csv_tables import not_a_number, read_frames
 from profiles import Profile
+from stageframe import StageError
+from stageframe.csv_files import find_fault
+from stageframe.values import MISSING, all_numbers, to_number
 
 MAX_TEXTS = 100_000  # of a column, counted exactly: more would take memory without end
 SAMPLE = 2**20  # fields of numeric columns that their deciles are taken from
@@ -67,11 +69,6 @@ def survey(
                 if len(seen) > 2 * MAX_TEXTS:
                     counts[name] = Counter(dict(seen.most_common(MAX_TEXTS)))
     return counts, dict(zip(numeric, sample[:rows].T, strict=True))
-
-
-def all_numbers(texts: Iterable[str]) -> bool:
-    """Return whether all are finite numbers, or missing."""
-    return not any(math.isinf(to_number(text)) for text in texts)
 
 
 def mostly_numbers(texts: Counter[str]) -> bool:

@@ -1,73 +1,45 @@
-"""Read and write CSV tables, a block of rows at a time, and JSON."""
+"""Read and write CSV tables with pandas and orjson, a block of rows at a time."""
 
 import csv
 import io
-import itertools
-import json
-import re
+import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
 import pandas as pd
-from faults import IN, INPUT_MISSING, MISSING, NOT_TEXT, StageError, find_fault, shown
+from stageframe import INPUT_MISSING, StageError, find_days
+from stageframe.csv_files import (
+    LONE_RETURN,
+    Fault,
+    find_fault,
+    no_number,
+    read_header,
+    read_rows,
+    require_rows,
+)
+from stageframe.values import MISSING, to_number
 
 BLOCK = 2**22  # bytes of a table that are worked on at a time
 
 
-def find_days() -> list[Path]:
-    """Return the folders raw/<day>, in the order of time."""
-    days = sorted(path for path in (IN / "raw").iterdir() if path.is_dir())
-    if not days:
+def raw_days() -> list[Path]:
+    """Return the folders raw/<day>, in the order of time. Raises StageError (66) for none."""
+    if not (days := find_days("raw")):
         raise StageError("raw has no folder of a day: generate one", INPUT_MISSING)
-    for day in days:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", day.name, re.ASCII):
-            raise StageError(f"{shown(day)} is no day: name it like 2013-01-31")
     return days
 
 
-def read_json(path: Path, *keys: str) -> dict[str, Any]:
-    """Return a JSON object of version 1 that has these keys."""
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise StageError(f"{shown(path)} is not JSON ({error}): write it again") from error
-    if not isinstance(value, dict) or value.get("version") != 1 or not value.keys() >= set(keys):
-        raise StageError(f"{shown(path)} is not version 1 with {', '.join(keys)}: write it again")
-    return value
+def not_a_number(names: Collection[str]) -> Fault:
+    """Return a `fault` for find_fault: it tells of texts in these columns that are no numbers."""
 
+    def fault(name: str, text: str) -> str | None:
+        if name not in names or not math.isinf(to_number(text)):
+            return None
+        return f"{no_number(name, text)}, or name the column in fit's --categorical"
 
-def read_header(path: Path) -> list[str]:
-    """Return the names of a table's columns."""
-    with path.open("rb") as file:
-        text = read_rows(file, 0).decode("utf-8-sig", "surrogateescape")
-    try:
-        names, *more = csv.reader(io.StringIO(text, newline=""), strict=True) if text else [[]]
-    except csv.Error as error:
-        raise StageError(f"{shown(path)}, header: {error}: repair the quotes") from error
-    if not names:
-        raise StageError(f"{shown(path)} is empty: provide a header and rows")
-    if more:
-        raise StageError(
-            f"{shown(path)}, header: a quote is in a name that is not quoted, or the line ends in a"
-            " carriage return alone: correct it"
-        )
-    for name in names:
-        if not name.strip():
-            raise StageError(
-                f"{shown(path)}: a column has no name: name it, or leave out the index"
-            )
-        if names.count(name) > 1:
-            raise StageError(f"{shown(path)}: two columns are called {name!r}: rename one")
-        if NOT_TEXT.search(name):
-            raise StageError(f"{shown(path)}: column {name!r} is not UTF-8: save it as UTF-8")
-        if name.startswith("\ufeff"):  # at the start of what is written it would be lost
-            raise StageError(
-                f"{shown(path)}: column {name!r} begins with a byte order mark: remove it"
-            )
-    return names
+    return fault
 
 
 def read_frames(
@@ -110,19 +82,7 @@ def read_blocks(path: Path, width: int) -> Iterator[tuple[bytes, np.ndarray]]:
                 rows += len(ends)
     except ValueError as error:
         raise StageError(find_fault([path], otherwise=f", {error}")) from error
-    if not rows:
-        raise StageError(f"{shown(path)} has a header but no rows: provide rows")
-
-
-def read_rows(file: BinaryIO, size: int) -> bytes:
-    """Return `size` bytes and what is left of the row; a line end in quotes does not end a row."""
-    lines = [file.read(size) + file.readline()]
-    if lines[0].count(b'"') % 2:
-        for line in itertools.islice(file, 10_000):
-            lines.append(line)
-            if line.count(b'"') % 2:
-                break
-    return b"".join(lines)
+    require_rows(path, rows)
 
 
 def row_ends(block: bytes, width: int, above: int) -> np.ndarray:
@@ -145,10 +105,7 @@ def row_ends(block: bytes, width: int, above: int) -> np.ndarray:
                 " that is not quoted: correct it"
             )
     if returns.any():
-        raise ValueError(
-            f"row {above + ends[: returns.argmax()].sum() + 1}: the line ends in a carriage return"
-            " alone: save it with line feeds"
-        )
+        raise ValueError(f"row {above + ends[: returns.argmax()].sum() + 1}: {LONE_RETURN}")
     where = np.flatnonzero(ends)
     counts = np.diff(np.searchsorted(np.flatnonzero(commas), where), prepend=0)
     if (counts != width - 1).any() or b"\0" in block:
@@ -170,9 +127,3 @@ def csv_lines(x: np.ndarray) -> list[bytes]:
     for found, wanted in ((b"null", b""), (b".0,", b","), (b".0]", b"]")):
         text = text.replace(found, wanted)
     return text[2:-2].split(b"],[")
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object, the same bytes for the same value."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from faults import to_number
+from stageframe.values import to_number
 
 
 class Profile:

@@ -1,0 +1,56 @@
+"""Learn the classes from the targets of some days."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+from columns import mostly_numbers
+from csv_tables import not_a_number, read_frames
+from stageframe import StageError, shown
+from stageframe.csv_files import find_fault, read_header
+from stageframe.values import all_numbers, plain, to_number
+
+MAX_CLASSES = 100
+
+
+def count_labels(target: Path) -> Counter[str]:
+    """Return how often each label occurs in a day's target.csv."""
+    if (names := read_header(target)) != ["target"]:
+        raise StageError(f"{shown(target)} has columns {names}: it must have one, target")
+    counts: Counter[str] = Counter()
+    for frame in read_frames(target, names):
+        counts.update(frame["target"].tolist())
+        if len(counts) > MAX_CLASSES:
+            raise StageError(
+                f"{shown(target)} has more than {MAX_CLASSES} different targets: group them into"
+                " classes, a number cannot be predicted"
+            )
+    return counts
+
+
+def name_classes(counts: Counter[str], targets: list[Path], forced: bool) -> dict[str, str]:
+    """Return the class of each label: the label itself; of a number, unless forced, its value."""
+    numeric = all_numbers(counts)
+    missing = {text for text in counts if numeric and math.isnan(to_number(text))}
+    if missing := missing.union(counts.keys() & {"", "nan", "NaN"}):
+        what = "the target is missing: give the row one, or remove it from both files"
+        raise StageError(find_fault(targets, lambda _, text: what if text in missing else None))
+    if not forced and mostly_numbers(counts):
+        raise StageError(find_fault(targets, not_a_number(["target"])))
+    labels = {text: text if forced or not numeric else plain(text) for text in counts}
+    if len(set(labels.values())) < 2:
+        raise StageError(
+            f"{shown(targets[0])}: all targets are {min(labels)!r}: provide rows of another class"
+        )
+    return labels
+
+
+def count_classes(counts: Counter[str], labels: dict[str, str]) -> dict[str, int]:
+    """Return how often each class occurs, in order: of numbers the smallest first, of texts A."""
+    found: Counter[str] = Counter()
+    for text, n in counts.items():
+        found[labels[text]] += n
+    classes = sorted(found)
+    if all_numbers(classes):
+        classes.sort(key=float)
+    return {label: found[label] for label in classes}

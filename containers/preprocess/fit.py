@@ -1,0 +1,106 @@
+"""fit: learn columns and classes from the raw tables of some days, and make them numeric."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from classes import count_classes, count_labels, name_classes
+from coding import encode
+from columns import learn
+from csv_tables import csv_line, csv_lines, raw_days, read_frames
+from profiles import Profile
+from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
+from stageframe.csv_files import read_header
+
+
+def fit(categorical: str, max_categories: int) -> dict[str, Any]:
+    """Learn columns and classes, write them and the numeric table; return the summary.
+
+    categorical: names of columns, or target, whose numbers are but names; separated by commas.
+    """
+    days = raw_days()
+    tables, targets = ([day / name for day in days] for name in ("data.csv", "target.csv"))
+    names = read_names(tables)
+    forced = parse_names(categorical, [*names, "target"])
+    columns, profile = learn(tables, names, forced - {"target"}, max_categories)
+    daily = [count_labels(target) for target in targets]
+    counts = sum(daily, Counter[str]())
+    labels = name_classes(counts, targets, "target" in forced)
+    classes = count_classes(counts, labels)
+    cells = {text: csv_line([label]) for text, label in labels.items()}
+    with (OUT / "train_data.csv").open("wb") as file:
+        file.write(csv_line([*names, "target"]) + b"\n")
+        for day, texts in zip(days, daily, strict=True):
+            write_day(file, day, columns, cells, profile, texts.total())
+    rows_of = zip(days, daily, strict=True)
+    fitted = {
+        "version": 1,
+        "columns": profile.described(),
+        "classes": [*classes],
+        "days": [{"day": day.name, "rows": texts.total()} for day, texts in rows_of],
+        "class_counts": [*classes.values()],
+    }
+    write_json(OUT / "preprocess.json", fitted)
+    kinds = Counter(column["kind"] for column in columns)
+    return {
+        "rows": counts.total(),
+        "days": len(days),
+        "numeric": kinds["numeric"],
+        "categorical": kinds["categorical"],
+        "classes": len(classes),
+        "rare_values": int(profile.other.sum()),
+    }
+
+
+def read_names(tables: list[Path]) -> list[str]:
+    """Return the names of the columns, which all tables have; the order is that of the first."""
+    names = read_header(tables[0])
+    for table in tables:
+        if odd := set(names).symmetric_difference(read_header(table)):
+            raise StageError(f"{shown(table)}: not every day has column {min(odd)!r}: drop it")
+    if "target" in names:
+        raise StageError(f"{shown(tables[0])} has a column 'target': keep it in target.csv alone")
+    return names
+
+
+def parse_names(text: str, known: list[str]) -> set[str]:
+    """Return the names that --categorical gives, a row of CSV."""
+    try:
+        names = set(next(csv.reader([text]), []))
+    except csv.Error as error:
+        sentence = "--categorical: a name with a line end is not quoted: quote it"
+        raise StageError(sentence, WRONG_USAGE) from error
+    if odd := names.difference(known):
+        raise StageError(f"--categorical: {min(odd)!r} is no column of data.csv", WRONG_USAGE)
+    return names
+
+
+def write_day(
+    file: BinaryIO,
+    day: Path,
+    columns: list[dict[str, Any]],
+    cells: dict[str, bytes],
+    profile: Profile,
+    targets: int,
+) -> None:
+    """Write a day's rows, and add them to the profile.
+
+    cells: what is written for each text in target.csv; targets: how many rows that has.
+    """
+    table, target = day / "data.csv", day / "target.csv"
+    column = (
+        cells[text]
+        for frame in read_frames(target, ["target"])
+        for text in frame["target"].tolist()
+    )
+    rows = 0
+    for x, unknown in encode(table, columns):
+        file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), column, strict=False))
+        rows += len(x)
+        profile.add(x, unknown)
+    if rows != targets:
+        raise StageError(
+            f"{shown(table)} has {rows} rows, target.csv beside it {targets}:"
+            " give each row its target"
+        )

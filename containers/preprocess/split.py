@@ -1,0 +1,93 @@
+"""split: part processed/ into rows to learn from, and rows to validate with."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from csv_tables import csv_line, read_blocks, read_frames
+from stageframe import IN, OUT, StageError, read_json, shown
+from stageframe.csv_files import read_header
+
+
+def split(val_fraction: float, seed: int) -> dict[str, Any]:
+    """Part train_data.csv by time, or a single day by class; return the summary."""
+    table = IN / "processed" / "train_data.csv"
+    days = read_days(IN / "processed" / "preprocess.json")
+    names = read_header(table)
+    if names[-1] != "target":
+        raise StageError(f"{shown(table)}: its last column is not target: run fit again")
+    if len(days) > 1:
+        chosen = choose_days([day["rows"] for day in days], val_fraction)
+    else:
+        targets = pd.concat([frame["target"] for frame in read_frames(table, ["target"])])
+        chosen = choose_rows(pd.factorize(targets)[0], val_fraction, seed)
+    rows, expected = write_parts(table, names, chosen), sum(day["rows"] for day in days)
+    if rows != expected:
+        raise StageError(
+            f"{shown(table)} has {rows} rows, preprocess.json {expected}: run fit again"
+        )
+    if not chosen.any():
+        raise StageError(f"{shown(table)}: no class has two rows: provide more rows")
+    return {
+        "train_rows": int((~chosen).sum()),
+        "val_rows": int(chosen.sum()),
+        "by": "time" if len(days) > 1 else "class",
+    }
+
+
+def choose_days(rows: list[int], fraction: float) -> np.ndarray:
+    """Return which rows validate, bool (all rows,): those of the newest days, of this fraction.
+
+    rows: of each day, two days or more. There are days on both sides.
+    """
+    ends = np.cumsum(rows)
+    newest = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+    chosen: np.ndarray = np.arange(ends[-1]) >= ends[-newest - 1]
+    return chosen
+
+
+def choose_rows(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Return which rows validate, bool (rows,): this fraction of each class, at random.
+
+    codes: int (rows,). A class with two rows or more has rows on both sides.
+    """
+    random = np.random.default_rng(seed)
+    chosen = np.zeros(len(codes), bool)
+    for code in np.unique(codes):
+        rows = random.permutation(np.flatnonzero(codes == code))
+        if len(rows) > 1:
+            chosen[rows[: min(max(round(fraction * len(rows)), 1), len(rows) - 1)]] = True
+    return chosen
+
+
+def write_parts(table: Path, names: list[str], chosen: np.ndarray) -> int:
+    """Write each row as it is to val.csv if it is chosen, else to train.csv; return how many.
+
+    chosen: bool (rows,). Of more rows than that, the rest is counted alone.
+    """
+    rows = 0
+    with (OUT / "train.csv").open("wb") as train, (OUT / "val.csv").open("wb") as val:
+        for file in (train, val):
+            file.write(csv_line(names) + b"\n")
+        for block, stops in read_blocks(table, len(names)):
+            starts = [0, *(stops[:-1] + 1).tolist()]
+            sides = chosen[rows : rows + len(stops)].tolist()
+            for start, stop, validates in zip(starts, stops.tolist(), sides, strict=False):
+                (val if validates else train).write(block[start : stop + 1])
+            rows += len(stops)
+    return rows
+
+
+def read_days(path: Path) -> list[dict[str, Any]]:
+    """Return the days of preprocess.json, sure that each has its rows."""
+    days = read_json(path, "days", version=1)["days"]
+    if isinstance(days, list) and days and all(is_day(day) for day in days):
+        return days
+    raise StageError(f"{shown(path)}: days is not a list of days with rows: run fit again")
+
+
+def is_day(day: object) -> bool:
+    """Return whether it is a day of preprocess.json, of some rows, fewer than there can be."""
+    rows = day.get("rows") if isinstance(day, dict) else None
+    return isinstance(rows, int) and 0 < rows < 2**40
