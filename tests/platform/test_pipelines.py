@@ -64,9 +64,9 @@ def test_two_pipelines_run_at_once_each_with_its_own_table_window_and_classes(
     training = species.start("train_model", day(3))
     flights.airflow.run("generate_data", [FLIGHTS_DAY], {})
     predicting = flights.start("predict", FLIGHTS_DAY)
-    wait_until(lambda: species.airflow.question(day(3)), 120)
+    wait_until(lambda: species.airflow.question("train_model", day(3)), 120)
     wait_until(lambda: flights.state_of(predicting) == "success", 120)
-    species.airflow.answer(day(3), "Approve")
+    species.airflow.answer("train_model", day(3), "Approve")
     wait_until(lambda: species.state_of(training) == "success", 120)
     fitted = species.json(f"models/{day(3)}/preprocess.json")
     after = flights.stack.manifests("flights")
@@ -99,8 +99,8 @@ def test_each_predicts_and_reports_with_its_own_model(flights: Story, species: S
 def test_each_is_rolled_back_on_its_own(flights: Story, species: Story) -> None:
     before = flights.aliases()
     species.start("train_model", day(4))
-    wait_until(lambda: species.airflow.question(day(4)), 120)
-    species.airflow.answer(day(4), "Approve")
+    wait_until(lambda: species.airflow.question("train_model", day(4)), 120)
+    species.airflow.answer("train_model", day(4), "Approve")
     approved = species.aliases()
     assert set(species.run("rollback", day(4)).values()) == {"success"}
 

@@ -79,7 +79,7 @@ def test_both_models_were_scored_on_days_that_neither_has_learned_from(story: St
 
 
 def test_rejecting_leaves_production_alone(story: Story) -> None:
-    story.airflow.answer(SECOND, "Reject")
+    story.airflow.answer("train_model", SECOND, "Reject")
 
     states = story.states("train_model", SECOND)
     assert (states["approve"], states["promote"]) == ("success", "skipped")
@@ -94,7 +94,7 @@ def test_approving_puts_the_new_model_into_production_and_keeps_the_one_before(
     story.airflow.run("generate_data", days, {})
     story.airflow.run("train_model", [THIRD], {})
     before = story.aliases()
-    story.airflow.answer(THIRD, "Approve")
+    story.airflow.answer("train_model", THIRD, "Approve")
 
     assert before == {"production": "1"}
     assert story.states("train_model", THIRD)["promote"] == "success"
@@ -237,8 +237,8 @@ def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_say
         f"http://localhost:{story.stack.setting('REPORTS_PORT')}/flights/2013-01-22/report.html"
         in mails[0]["text"]
     )
-    wait_until(lambda: story.airflow.question(day(22)), 120)
-    story.airflow.answer(day(22), "Reject")
+    wait_until(lambda: story.airflow.question("train_model", day(22)), 120)
+    story.airflow.answer("train_model", day(22), "Reject")
     trained = json.loads((story.data / "models/2013-01-22/preprocess.json").read_text())
     assert len(trained["days"]) == 13
 

@@ -12,14 +12,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import stage_alerts
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+
+from microstage import alerts
 
 RUN = SimpleNamespace(
     logical_date=datetime(2013, 1, 16, tzinfo=UTC), run_after=datetime(2026, 11, 21, tzinfo=UTC)
 )
-ALERT = stage_alerts.Alert("a subject", "a body")
+ALERT = alerts.Alert("a subject", "a body")
 
 
 def context(**other: Any) -> Any:
@@ -38,7 +39,7 @@ def test_an_alert_says_what_failed_for_which_day_why_and_where_to_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("MICROSTAGE_INSTALL", raising=False)
-    alert = stage_alerts.describe(context())
+    alert = alerts.describe(context())
 
     assert alert.subject == "[microstage] predict.transform failed for 2013-01-16"
     assert alert.body == (
@@ -58,17 +59,17 @@ def test_an_alert_says_what_failed_for_which_day_why_and_where_to_look(
 def test_an_installation_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MICROSTAGE_INSTALL", "flights")
 
-    assert stage_alerts.describe(context()).subject.startswith("[flights] ")
+    assert alerts.describe(context()).subject.startswith("[flights] ")
 
 
 def test_without_a_logical_date_the_day_is_that_of_the_trigger() -> None:
     run = SimpleNamespace(logical_date=None, run_after=RUN.run_after)
 
-    assert stage_alerts.describe(context(dag_run=run)).subject.endswith("failed for 2026-11-21")
+    assert alerts.describe(context(dag_run=run)).subject.endswith("failed for 2026-11-21")
 
 
 def test_a_task_that_was_killed_has_no_reason_and_the_alert_says_so() -> None:
-    alert = stage_alerts.describe({"ti": context()["ti"]})
+    alert = alerts.describe({"ti": context()["ti"]})
 
     assert alert.subject.endswith("predict.transform failed for manual__2013-01-16")
     assert "ended without a word" in alert.body
@@ -81,11 +82,11 @@ def test_a_task_that_was_killed_has_no_reason_and_the_alert_says_so() -> None:
 def test_an_error_is_told_in_full_and_one_without_words_by_its_kind(
     error: Exception, reason: str
 ) -> None:
-    assert f":\n\n{reason}\n\n" in stage_alerts.describe(context(exception=error)).body
+    assert f":\n\n{reason}\n\n" in alerts.describe(context(exception=error)).body
 
 
 def test_an_endless_error_is_cut() -> None:
-    body = stage_alerts.describe(context(exception=ValueError("x" * 10**6))).body
+    body = alerts.describe(context(exception=ValueError("x" * 10**6))).body
 
     assert len(body) < 5000
 
@@ -96,13 +97,13 @@ def test_a_setting_that_is_empty_or_none_is_off(
 ) -> None:
     monkeypatch.setenv("ALERT_URL", value)
 
-    assert stage_alerts.setting("ALERT_URL") == ""
+    assert alerts.setting("ALERT_URL") == ""
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_alerts, "SECONDS", 0.1)
+    monkeypatch.setattr(alerts, "SECONDS", 0.1)
     started = time.monotonic()
-    reason = stage_alerts.attempt(lambda _: time.sleep(5), ALERT)
+    reason = alerts.attempt(lambda _: time.sleep(5), ALERT)
 
     assert "no answer" in reason
     assert time.monotonic() - started < 1
@@ -177,7 +178,7 @@ def server(
 
 @pytest.mark.parametrize("server", ["smtp", "smtps"], indirect=True)
 def test_a_login_goes_over_tls(server: Server) -> None:
-    assert stage_alerts.attempt(stage_alerts.send_mail, ALERT) == ""
+    assert alerts.attempt(alerts.send_mail, ALERT) == ""
     assert server.senders == [("u@x", "p/w")]
     assert server.recipients == [["a@x.org", "b@x.org"]]
 
@@ -188,13 +189,13 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_password(
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
 
-    assert "certificate" in stage_alerts.attempt(stage_alerts.send_mail, ALERT)
+    assert "certificate" in alerts.attempt(alerts.send_mail, ALERT)
     assert server.senders == []
 
 
 @pytest.mark.parametrize("server", ["smtp without TLS"], indirect=True)
 def test_a_server_without_tls_gets_no_password(server: Server) -> None:
-    assert "STARTTLS" in stage_alerts.attempt(stage_alerts.send_mail, ALERT)
+    assert "STARTTLS" in alerts.attempt(alerts.send_mail, ALERT)
     assert server.senders == []
 
 
@@ -202,8 +203,8 @@ def test_a_server_without_tls_gets_no_password(server: Server) -> None:
 def test_a_wrong_password_is_not_repeated_in_the_log(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ALERT_SMTP", stage_alerts.setting("ALERT_SMTP").replace("p%2F", "s3cret"))
-    reason = stage_alerts.attempt(stage_alerts.send_mail, ALERT)
+    monkeypatch.setenv("ALERT_SMTP", alerts.setting("ALERT_SMTP").replace("p%2F", "s3cret"))
+    reason = alerts.attempt(alerts.send_mail, ALERT)
 
     assert "535" in reason
     assert "s3cret" not in reason
@@ -212,4 +213,4 @@ def test_a_wrong_password_is_not_repeated_in_the_log(
 def test_a_server_that_is_no_address_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERT_SMTP", "mail.example.org:587")
 
-    assert "ALERT_SMTP must be like" in stage_alerts.attempt(stage_alerts.send_mail, ALERT)
+    assert "ALERT_SMTP must be like" in alerts.attempt(alerts.send_mail, ALERT)

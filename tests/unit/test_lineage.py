@@ -10,22 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage_contract import DataFolder, Exit, Run, run_job
-from stage_table import Job, Row, load_row, resolve
+
+from microstage.contract import Exit, Run, run_job
+from microstage.data_folder import DataFolder
+from microstage.jobs import Job, resolve
+from microstage.pipelines import load_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = ["2013-01-11", "2013-01-12", "2013-01-13"]
 TODAY = "2013-01-14"
 
 
-def publish(data: Path, row: Row, ds: str, text: str = "", **options: Any) -> None:
+def publish(data: Path, stage: str, ds: str, text: str = "", **options: Any) -> None:
     """Run a row for a day with a stage that writes `text` into every file that it declares."""
-    job = resolve(row, ds, **options)
-    run_row(data, row, job, dict.fromkeys(row.files, f"{row.stage} {ds} {text}"))
+    job = resolve(load_pipeline(), stage, ds, **options)
+    run_row(data, job, dict.fromkeys(job.row.files, f"{stage} {ds} {text}"))
 
 
-def run_row(data: Path, row: Row, job: Job, files: dict[str, str]) -> None:
-    def stage(out: Path) -> Exit:
+def run_row(data: Path, job: Job, files: dict[str, str]) -> None:
+    def write(_: Job, out: Path) -> Exit:
         for name, content in {**files, "summary.json": '{"rows": 3}'}.items():
             (out / name).write_text(content)
         return Exit(0)
@@ -33,31 +36,31 @@ def run_row(data: Path, row: Row, job: Job, files: dict[str, str]) -> None:
     run_job(
         DataFolder.at(data),
         job,
-        image_id=f"sha256:{hashlib.sha256(row.image.encode()).hexdigest()}",
-        run=Run("some_dag", f"run-{job.target}", row.stage),
-        engine=stage,
+        image_id=f"sha256:{hashlib.sha256(job.row.image.encode()).hexdigest()}",
+        run=Run("some_dag", f"run-{job.target}", job.row.stage),
+        engine=write,
         log=print,
     )
 
 
 def train(data: Path, text: str = "") -> None:
     ds = DAYS[-1]
-    publish(data, load_row("preprocess"), ds, window=len(DAYS))
+    publish(data, "preprocess", ds, window=len(DAYS))
     for stage in ("split", "train"):
-        publish(data, load_row(stage), ds, text)
+        publish(data, stage, ds, text)
 
 
 def predict(data: Path, model: str) -> None:
-    publish(data, load_row("generate"), TODAY)
+    publish(data, "generate", TODAY)
     for stage in ("transform", "predict"):
-        publish(data, load_row(stage), TODAY, model=model)
+        publish(data, stage, TODAY, model=model)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Three days of raw data, the model trained on them, and the day after predicted by it."""
     for day in DAYS:
-        publish(tmp_path, load_row("generate"), day)
+        publish(tmp_path, "generate", day)
     train(tmp_path)
     predict(tmp_path, f"models/{DAYS[-1]}")
     return tmp_path
@@ -84,14 +87,14 @@ def fetch(data: Path) -> None:
     }
     files["version.json"] = json.dumps(version)
     row = replace(
-        load_row("generate"),
+        load_pipeline().row("generate"),
         stage="fetch",
         verb="fetch",
         image="microstage/registry:1.0.0",
         to="production/{ds}",
         files=tuple(files),
     )
-    run_row(data, row, Job(row, {}, {}, f"production/{TODAY}"), files)
+    run_row(data, Job(load_pipeline(), row, {}, {}, f"production/{TODAY}"), files)
 
 
 @pytest.fixture
@@ -155,7 +158,7 @@ def test_what_was_shown_is_referred_to(data: Path, lineage: Lineage) -> None:
 
 
 def test_what_was_shown_under_a_neighbour_is_referred_to(data: Path, lineage: Lineage) -> None:
-    publish(data, load_row("validate"), DAYS[-1])
+    publish(data, "validate", DAYS[-1])
     out = lineage("models/2013-01-13/validation").stdout
 
     assert 1 == out.count("split: preprocess:1.0.0 split")
@@ -199,10 +202,10 @@ def test_labels_that_came_after_the_data_were_read_are_no_problem(
     raw.mkdir(parents=True)
     (raw / "data.csv").write_text("x\n1\n")
     for day in DAYS:
-        publish(tmp_path, load_row("generate"), day)
+        publish(tmp_path, "generate", day)
     train(tmp_path)
     for stage in ("transform", "predict"):
-        publish(tmp_path, load_row(stage), TODAY, model=f"models/{DAYS[-1]}")
+        publish(tmp_path, stage, TODAY, model=f"models/{DAYS[-1]}")
     (raw / "target.csv").write_text("target\n1\n")
     done = lineage()
 
@@ -363,7 +366,7 @@ def test_of_a_superseded_model_raw_data_that_were_published_anew_are_told(
     superseded: Path, lineage: Lineage
 ) -> None:
     shutil.rmtree(superseded / "raw/2013-01-12")
-    publish(superseded, load_row("generate"), "2013-01-12", "again")
+    publish(superseded, "generate", "2013-01-12", "again")
     start = f"!!! REPLACED: raw/2013-01-12 is not what production/{TODAY} was made from: data.csv "
 
     assert [start] == [line[: len(start)] for line in loud(lineage())]
@@ -423,12 +426,15 @@ def test_predictions_name_the_model_version_of_their_manifest(
 def test_days_that_are_alike_share_a_line_and_their_model(data: Path, lineage: Lineage) -> None:
     days = ["2013-01-15", "2013-01-16", TODAY]
     for day in days[:2]:
-        publish(data, load_row("generate"), day)
+        publish(data, "generate", day)
         for stage in ("transform", "predict"):
-            publish(data, load_row(stage), day, model="models/2013-01-13")
-    row = replace(load_row("predict"), stage="monitor", files=("report.html",), to="reports/{ds}")
+            publish(data, stage, day, model="models/2013-01-13")
+    row = replace(
+        load_pipeline().row("predict"), stage="monitor", files=("report.html",), to="reports/{ds}"
+    )
     sources = {f"predictions/{day}": f"predictions/{day}" for day in days}
-    run_row(data, row, Job(row, {}, sources, "reports/2013-01-16"), {"report.html": "x"})
+    job = Job(load_pipeline(), row, {}, sources, "reports/2013-01-16")
+    run_row(data, job, {"report.html": "x"})
     out = lineage("reports/2013-01-16").stdout
 
     assert "predictions/2013-01-14 … 2013-01-16 (3 days)" in out

@@ -8,9 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stage_contract import DataFolder, Exit
-from stage_process import environment, find_program, program_id, run_process
-from stage_table import Job, Limits, Row, StageError
+
+from microstage.contract import Exit
+from microstage.data_folder import DataFolder
+from microstage.engines.process import ProcessEngine, environment, find_program, program_id
+from microstage.errors import StageError
+from microstage.jobs import Job
+from microstage.pipelines import Pipeline
+from microstage.table import Limits, Row
 
 ROW = Row("train", "microstage/train:1.0.0", "fit", {}, "out", (), {}, Limits(1, 1, 1, 60), "")
 RunProgram = Callable[..., Exit]
@@ -35,11 +40,10 @@ def run(tmp_path: Path, out: Path, log: list[str]) -> RunProgram:
         program = tmp_path / "stage.py"
         program.write_text(f"import os, signal, subprocess, sys, time\n{code}")
         row = replace(ROW, limits=replace(ROW.limits, timeout=timeout))
-        job = Job(row, {"seed": 17}, sources or {}, "out")
+        job = Job(Pipeline("default"), row, {"seed": 17}, sources or {}, "out")
         data = DataFolder.at(tmp_path)
-        return run_process(
-            data, job, out, python=Path(sys.executable), program=program, write=log.append
-        )
+        engine = ProcessEngine(data, Path(sys.executable), program, tmp_path / "frame", log.append)
+        return engine(job, out)
 
     return start
 
@@ -105,10 +109,21 @@ def test_the_environment_of_the_caller_stays_outside(
 ) -> None:
     monkeypatch.setenv("SECRET", "x")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
-    run("open(os.environ['MICROSTAGE_OUT'] + '/names', 'w').write(' '.join(os.environ))")
-    names = set((out / "names").read_text().split())
+    run("open(os.environ['MICROSTAGE_OUT'] + '/said', 'w').write(repr(dict(os.environ)))")
+    said = (out / "said").read_text()
 
-    assert not names & {"SECRET", "PYTHONPATH"}
+    assert "SECRET" not in said
+    assert "/nowhere" not in said
+
+
+def test_it_finds_the_frame_that_stages_in_python_share(
+    run: RunProgram, tmp_path: Path, out: Path
+) -> None:
+    (tmp_path / "frame").mkdir()
+    (tmp_path / "frame/__init__.py").write_text("word = 'found'")
+    run("import frame; open(os.environ['MICROSTAGE_OUT'] + '/word', 'w').write(frame.word)")
+
+    assert "found" == (out / "word").read_text()
 
 
 def test_an_environment_is_made_once_for_each_lock(tmp_path: Path) -> None:
@@ -135,18 +150,22 @@ def test_an_environment_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> No
     assert [] == list((tmp_path / "cache").iterdir())
 
 
-def test_a_changed_program_or_lock_counts_as_another_image(tmp_path: Path) -> None:
-    ids = set()
+def test_a_changed_program_lock_or_frame_counts_as_another_image(tmp_path: Path) -> None:
+    ids, frame = set(), tmp_path / "frame"
+    frame.mkdir()
     for code, lock in [("a", "b"), ("x", "b"), ("a", "x")]:
         (tmp_path / "stage.py").write_text(code)
         (tmp_path / "requirements.txt").write_text(lock)
-        ids.add(program_id(tmp_path / "stage.py"))
+        ids.add(program_id(tmp_path / "stage.py", frame))
 
     for beside in ("drift.py", "report.html.j2"):
         (tmp_path / beside).write_text("a")
-        ids.add(program_id(tmp_path / "stage.py"))
+        ids.add(program_id(tmp_path / "stage.py", frame))
 
-    assert 5 == len(ids)
+    (frame / "command.py").write_text("a")
+    ids.add(program_id(tmp_path / "stage.py", frame))
+
+    assert 6 == len(ids)
 
 
 def test_an_image_without_a_folder_is_one_sentence(tmp_path: Path) -> None:

@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage_contract
-from stage_contract import DataFolder, Exit, Run, failure, run_job
-from stage_table import Job, Limits, Row, StageError
+
+from microstage import publishing
+from microstage.contract import Exit, Run, failure, run_job
+from microstage.data_folder import DataFolder
+from microstage.errors import StageError
+from microstage.inputs import variables
+from microstage.jobs import Job
+from microstage.pipelines import load_pipeline
+from microstage.table import Limits, Row
 
 ROW = Row(
     stage="train",
@@ -26,8 +32,10 @@ ROW = Row(
     params={},
     limits=Limits(cpus=1, memory=2**30, pids=64, timeout=60),
     optional=("extra",),
+    where="stages.toml, stage train",
 )
 Stage = Callable[[Path], Exit]
+PIPELINE = load_pipeline()
 
 
 def stage(**files: str) -> Stage:
@@ -67,10 +75,12 @@ def run(data: DataFolder) -> Callable[..., dict[str, Any]]:
         options.setdefault("log", print)
         return run_job(
             data,
-            Job(row, params or {}, {"raw": "raw"} if sources is None else sources, target),
+            Job(
+                PIPELINE, row, params or {}, {"raw": "raw"} if sources is None else sources, target
+            ),
             image_id=image_id,
             run=options.pop("run", Run("dag", "run", "train")),
-            engine=engine,
+            engine=lambda _, staging: engine(staging),
             **options,
         )
 
@@ -161,7 +171,7 @@ def test_a_file_system_that_cannot_swap_is_published_to_all_the_same(
     def unsupported(*_: Path) -> None:
         raise OSError(number, "not here")
 
-    monkeypatch.setattr(stage_contract, "_exchange", unsupported)
+    monkeypatch.setattr(publishing, "_exchange", unsupported)
     run(stage())
     run(stage(model="new"), params={"seed": 2})
 
@@ -521,8 +531,8 @@ def test_a_setting_that_a_network_needs_is_named_when_it_is_missing(
     monkeypatch.delenv("SERVICE_PASSWORD", raising=False)
 
     both = replace(ROW, env=("SERVICE_URL", "SERVICE_PASSWORD"))
-    assert {"OMP_NUM_THREADS": "1", "SERVICE_URL": "http://service"} == stage_contract.variables(
+    assert {"OMP_NUM_THREADS": "1", "SERVICE_URL": "http://service"} == variables(
         replace(ROW, env=("SERVICE_URL",))
     )
     with pytest.raises(StageError, match=r"stage train: .* lacks SERVICE_PASSWORD\."):
-        stage_contract.variables(both)
+        variables(both)

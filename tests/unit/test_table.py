@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
-from stage_table import Job, StageError, load_row, load_table, resolve, window_days
+
+from microstage.errors import StageError
+from microstage.jobs import Job, resolve, window_days
+from microstage.pipelines import load_pipeline
 
 ROW = """
 [stages.train]
@@ -26,7 +29,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def job(table: Path) -> Job:
-    return resolve(load_row("train"), "2013-01-01", window=2, model="models/2012-12-30")
+    return resolve(load_pipeline(), "train", "2013-01-01", window=2, model="models/2012-12-30")
 
 
 def test_the_table_of_this_repository_is_valid() -> None:
@@ -38,11 +41,11 @@ def test_the_table_of_this_repository_is_valid() -> None:
         "validate",
         "transform",
         "predict",
-    } <= set(load_table())
+    } <= set(load_pipeline().rows)
 
 
 def test_limits_are_read_in_bytes_and_seconds(table: Path) -> None:
-    limits = load_row("train").limits
+    limits = load_pipeline().row("train").limits
 
     assert (2.0, 2 * 2**30, 256, 3600) == (
         limits.cpus,
@@ -53,9 +56,9 @@ def test_limits_are_read_in_bytes_and_seconds(table: Path) -> None:
 
 
 def test_a_row_is_read_anew_each_time(table: Path) -> None:
-    before = load_row("train").image
+    before = load_pipeline().row("train").image
     table.write_text(ROW.replace("train:1.0.0", "train:2.0.0"))
-    after = load_row("train").image
+    after = load_pipeline().row("train").image
 
     assert ["microstage/train:1.0.0", "microstage/train:2.0.0"] == [before, after]
 
@@ -75,8 +78,13 @@ def test_parameters_become_flags(job: Job) -> None:
 
 
 def test_parameters_of_a_run_go_over_those_of_the_row(table: Path) -> None:
-    row = load_row("train")
-    job = resolve(row, "2013-01-01", model="m", params={"learning_rate": 0.5, "rounds": 3})
+    job = resolve(
+        load_pipeline(),
+        "train",
+        "2013-01-01",
+        model="m",
+        params={"learning_rate": 0.5, "rounds": 3},
+    )
 
     assert 0.5 == job.params["learning_rate"]
     assert ["--rounds", "3"] == job.command[-2:]
@@ -84,7 +92,7 @@ def test_parameters_of_a_run_go_over_those_of_the_row(table: Path) -> None:
 
 def test_a_row_that_needs_a_model_says_so(table: Path) -> None:
     with pytest.raises(StageError, match="needs a model"):
-        resolve(load_row("train"), "2013-01-01")
+        resolve(load_pipeline(), "train", "2013-01-01")
 
 
 @pytest.mark.parametrize("ds", ["2013-1-6", "20130106", "2013-02-29", "yesterday", "None", "../x"])
@@ -126,7 +134,7 @@ def test_a_mistake_in_the_table_is_one_sentence(
     table.write_text(ROW.replace(old, new, 1))
 
     with pytest.raises(StageError, match=sentence) as refused:
-        load_table()
+        load_pipeline()
 
     assert 64 == refused.value.code
     assert "stages.toml" in str(refused.value)
@@ -137,12 +145,12 @@ def test_an_unknown_placeholder_is_refused(table: Path) -> None:
     table.write_text(ROW.replace("raw/{day}", "raw/{hour}"))
 
     with pytest.raises(StageError, match=r"\{hour\} is not known"):
-        resolve(load_row("train"), "2013-01-01", model="m")
+        resolve(load_pipeline(), "train", "2013-01-01", model="m")
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(table: Path) -> None:
-    with pytest.raises(StageError, match="no stage 'trian'; it has train"):
-        load_row("trian")
+    with pytest.raises(StageError, match="no stage 'trian'; there are train"):
+        load_pipeline().row("trian")
 
 
 NETWORK = """
@@ -164,7 +172,7 @@ def test_a_network_is_none_the_engines_or_one_of_the_table(
     table: Path, line: str, network: str, env: tuple[str, ...]
 ) -> None:
     table.write_text(f"{NETWORK}{ROW}{line}\n")
-    row = load_row("train")
+    row = load_pipeline().row("train")
 
     assert (network, env) == (row.network, row.env)
 
@@ -187,11 +195,11 @@ def test_a_wrong_network_or_option_is_named(table: Path, text: str, sentence: st
     table.write_text(text)
 
     with pytest.raises(StageError, match=sentence):
-        load_table()
+        load_pipeline()
 
 
 def test_only_the_sources_that_say_so_may_be_absent(table: Path) -> None:
     table.write_text(f'{ROW}optional = ["raw"]\n')
-    job = resolve(load_row("train"), "2013-01-01", window=2, model="models/2012-12-30")
+    job = resolve(load_pipeline(), "train", "2013-01-01", window=2, model="models/2012-12-30")
 
     assert ["raw/2012-12-31", "raw/2013-01-01"] == [m for m in job.sources if job.is_optional(m)]

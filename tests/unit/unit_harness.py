@@ -1,0 +1,56 @@
+"""What the tests of the contract share: a row, and stages that are a few lines of Python."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from microstage.contract import Exit
+from microstage.jobs import Job
+from microstage.pipelines import Pipeline
+from microstage.table import Limits, Row
+
+Stage = Callable[[Job, Path], Exit]
+RunJob = Callable[..., dict[str, Any]]
+
+ROW = Row(
+    stage="train",
+    image="microstage/train:1.0.0",
+    verb="fit",
+    reads={"raw": "raw"},
+    to="models/day",
+    files=("model.txt",),
+    params={},
+    limits=Limits(cpus=1, memory=2**30, pids=64, timeout=60),
+    optional=("extra",),
+    where="stages.toml, stage train",
+)
+SPLIT = Row("split", "microstage/split:1", "split", {}, "models/{ds}/split", (), {}, ROW.limits)
+PIPELINE = Pipeline("default", {"train": ROW, "split": SPLIT})
+
+
+def stage(**files: str) -> Stage:
+    """Return a stage that writes these files ("model" is model.txt) and succeeds."""
+
+    def write(_: Job, out: Path) -> Exit:
+        for name, text in {"model": "a model", "summary": '{"rows": 3}', **files}.items():
+            (out / {"model": "model.txt", "summary": "summary.json"}.get(name, name)).write_text(
+                text
+            )
+        return Exit(0)
+
+    return write
+
+
+def never(_: Job, __: Path) -> Exit:
+    """Be a stage that must not be run."""
+    raise AssertionError("it was run")
+
+
+def fail(_: Job, __: Path) -> Exit:
+    """Be a stage that fails."""
+    return Exit(1)
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder."""
+    return sorted(path.name for path in folder.iterdir())
