@@ -15,6 +15,7 @@ from typing import Any
 import docker
 import pytest
 from dags_harness import DAY, IMAGE, INSTALL
+from shipped import FLIGHTS, table_of_the_tests
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -38,6 +39,12 @@ os.environ.update(
     MICROSTAGE_INSTALL=INSTALL,
     PYTHONPATH=os.pathsep.join([str(DAGS), os.environ.get("PYTHONPATH", "")]),
 )
+# The shipped pipelines, whatever a user has swapped in them.
+PIPELINES = Path(HOME, "dags")
+(PIPELINES / "pipelines").mkdir(parents=True)
+(PIPELINES / "stages.toml").write_text(table_of_the_tests())
+(PIPELINES / "pipelines/flights.toml").write_text(FLIGHTS)
+os.environ["MICROSTAGE_STAGES"] = str(PIPELINES / "stages.toml")
 for name in ("MICROSTAGE_HOST_DATA", "AIRFLOW_VAR_MODEL_PATH"):
     os.environ.pop(name, None)
 
@@ -141,7 +148,7 @@ def run_stage(
     data: Path, table: Callable[..., None], test_image: str
 ) -> Callable[..., dict[str, Any]]:
     """Run the operator on one row: run_stage("ok", reads=..., limits=...); returns its XCom."""
-    from stage_operator import StageOperator  # noqa: PLC0415 - after the environment
+    from microstage.operator import StageOperator  # noqa: PLC0415 - after the environment
 
     def run(verb: str, attempt: int = 1, operator: Any = None, **row: Any) -> dict[str, Any]:
         table(stage={"verb": verb, **row})

@@ -15,7 +15,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import stage_alerts
 import structlog
 from aiosmtpd.controller import Controller
 from airflow.callbacks.callback_requests import (
@@ -35,6 +34,8 @@ from airflow.sdk.execution_time.comms import (
     XComSequenceSliceResult,
 )
 from dags_harness import read_xcom, states
+
+from microstage import alerts
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -168,10 +169,10 @@ def test_every_address_of_apprise_gets_the_same_text(
 def test_with_nothing_set_up_a_task_simply_fails(
     run_task: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "stage_alerts")
+    caplog.set_level(logging.INFO, "microstage.alerts")
 
     assert {"stage": ("failed", 1)} == states(run_task(65))
-    assert [] == [r for r in caplog.records if r.name == "stage_alerts"]
+    assert [] == [r for r in caplog.records if r.name == "microstage.alerts"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_an_alert_that_cannot_be_sent_is_one_line_without_a_secret_and_changes_n
     logging.getLogger().removeHandler(handler)
 
     assert {"stage": ("failed", 1)} == states(run)
-    assert [line] == [r.getMessage() for r in caplog.records if r.name == "stage_alerts"]
+    assert [line] == [r.getMessage() for r in caplog.records if r.name == "microstage.alerts"]
     assert line in everything.getvalue()
     everything.writelines(capfd.readouterr())
     assert "s3cret" not in everything.getvalue()
@@ -264,7 +265,7 @@ def test_of_a_killed_task_the_dag_processor_tells_once(
     [mail] = inbox.mails
 
     assert mail["subject"].endswith("alerting.stage failed for 2013-01-16")
-    assert stage_alerts.UNKNOWN in body(mail)
+    assert alerts.UNKNOWN in body(mail)
     assert f"{BASE_URL}/dags/alerting/runs/" in body(mail)
 
 
@@ -284,7 +285,7 @@ def test_the_dag_processor_does_not_repeat_what_is_known(
 def test_a_task_that_told_of_its_failure_leaves_word_of_it(run_task: Run) -> None:
     run = run_task(65)
 
-    assert "failed for 2013-01-16" in read_xcom(run, "stage", stage_alerts.TOLD)
+    assert "failed for 2013-01-16" in read_xcom(run, "stage", alerts.TOLD)
 
 
 def test_every_task_of_every_dag_has_alerts() -> None:
@@ -292,12 +293,14 @@ def test_every_task_of_every_dag_has_alerts() -> None:
     tasks = [task for dag in dags for task in dag.tasks]
 
     assert tasks
-    assert [] == [t.task_id for t in tasks if t.on_failure_callback != [stage_alerts.on_failure]]
-    assert {stage_alerts.on_run_failure} == {dag.on_failure_callback for dag in dags}
+    assert [] == [t.task_id for t in tasks if t.on_failure_callback != [alerts.on_failure]]
+    assert {alerts.on_run_failure} == {dag.on_failure_callback for dag in dags}
 
 
 def test_a_dag_file_that_has_alerts_is_not_slower_to_read() -> None:
-    program = "import sys, stage_alerts; print(*{'apprise', 'smtplib', 'ssl'} & set(sys.modules))"
+    program = (
+        "import sys, microstage.alerts; print(*{'apprise', 'smtplib', 'ssl'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=DAGS
     )

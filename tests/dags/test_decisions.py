@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,19 +11,20 @@ import pendulum
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 from dags_harness import DAY
-from stage_decisions import (
-    ApprovePromotion,
-    CheckQuality,
-    FetchModel,
-    Retrain,
-    automatic,
-    body,
-    newest_report,
-    switch,
-)
-from stage_operator import StageOperator
+
+from microstage import decisions
+from microstage.decisions import switch
+from microstage.operator import StageOperator
+from microstage.published import Published
+from microstage.verdicts import automatic, body
 
 RunStage = Callable[..., dict[str, Any]]
+FetchModel = partial(decisions.FetchModel, trainer="train")
+ApprovePromotion = partial(
+    decisions.ApprovePromotion, version="track", comparison="compare", report="monitor"
+)
+CheckQuality = partial(decisions.CheckQuality, report="monitor")
+Retrain = partial(decisions.Retrain, report="monitor", dag_to_start="train_model")
 VERSION = {"name": "microstage", "version": "3", "run_id": "abc", "experiment_id": "1"}
 
 
@@ -40,6 +42,10 @@ def comparison(verdict: str, **more: Any) -> dict[str, Any]:
         "difference": {"low": -0.01, "high": 0.03},
         "proof": {"challenger_trained_on": ["2013-01-01", "2013-01-02"]},
     } | more
+
+
+def newest_report(pipeline: str = "default") -> str:
+    return Published(pipeline, DAY, print).newest_report("monitor")
 
 
 # --- the model to predict with
@@ -157,6 +163,28 @@ def test_a_variable_is_read_as_people_write_it(
     assert expected == switch("auto_promotion", "better", "not_worse")
 
 
+def test_another_pipeline_has_variables_data_and_links_of_its_own(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICROSTAGE_REPORTS_URL", "http://localhost:8082")
+    monkeypatch.setenv("AIRFLOW_VAR_AUTO_PROMOTION", "better")
+    asked: list[str] = []
+    monkeypatch.setattr("microstage.decisions.Variable.get", lambda key, **_: asked.append(key))
+    write(data / f"flights/models/{DAY}/version/version.json", VERSION)
+    write(data / f"flights/models/{DAY}/comparison/comparison.json", comparison("worse"))
+    write(data / f"flights/reports/{DAY}/manifest.json", {})
+
+    with pytest.raises(AirflowFailException, match=r"The Variable flights\.auto_promotion is"):
+        ApprovePromotion(task_id="approve", pipeline="flights", ds=DAY, hours=1).execute({})
+    assert ["flights.auto_promotion"] == asked
+    assert f"http://localhost:8082/flights/{DAY}/report.html" == newest_report("flights")
+    assert "" == newest_report()
+    assert (
+        "flights.train_model"
+        == Retrain(task_id="retrain", pipeline="flights", ds=DAY, model="x").trigger_dag_id
+    )
+
+
 def test_an_unknown_value_of_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_AUTO_PROMOTION", "yes")
 
@@ -171,7 +199,7 @@ def test_a_person_sees_verdict_metrics_and_links(
     monkeypatch.setenv("MICROSTAGE_REPORTS_URL", "http://localhost:8082")
     for day in ("2013-01-04", "2013-01-05", "2013-01-07"):
         write(data / "reports" / day / "manifest.json", {})
-    text = list(body(VERSION, comparison("better"), newest_report(DAY)))
+    text = list(body(VERSION, comparison("better"), newest_report()))
 
     assert "**Verdict: better.** Because." == text[0]
     assert "| | this model (version 3) | in production (version 2) |" in text
@@ -182,7 +210,7 @@ def test_a_person_sees_verdict_metrics_and_links(
 
 
 def test_the_first_model_is_shown_beside_nothing(data: Path) -> None:
-    text = list(body(VERSION, comparison("first", champion=None), newest_report(DAY)))
+    text = list(body(VERSION, comparison("first", champion=None), newest_report()))
 
     assert "| AUC | 0.6410 | – |" in text
     assert "How the model" not in text[-1]
@@ -202,7 +230,7 @@ def test_a_person_is_asked_and_has_so_many_hours(
     asked: dict[str, Any] = {}
     where = "airflow.providers.standard.operators.hitl.upsert_hitl_detail"
     monkeypatch.setattr(where, lambda **detail: asked.update(detail))  # Airflow's database
-    monkeypatch.setattr("stage_decisions.Variable.get", lambda *_, default: default)
+    monkeypatch.setattr("microstage.decisions.Variable.get", lambda *_, default: default)
     write(data / f"models/{DAY}/version/version.json", VERSION)
     write(data / f"models/{DAY}/comparison/comparison.json", comparison("worse"))
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stage_container
 from dags_harness import DAY, IMAGE, INSTALL, wait_for
 from docker.errors import NotFound
-from stage_operator import StageOperator
+
+from microstage.engines import container
+from microstage.operator import StageOperator
 
 HERE = Path(__file__).resolve().parent
 Containers = Callable[[], list[Any]]
@@ -111,13 +112,13 @@ def test_a_kill_while_the_container_is_created_removes_it(
     run_stage: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = StageOperator(task_id="stage", ds=DAY, force=False)
-    labels = stage_container.labels
+    labels = container.labels
 
     def killed_meanwhile(*arguments: Any) -> dict[str, str]:
         operator.on_kill()
         return labels(*arguments)
 
-    monkeypatch.setattr(stage_container, "labels", killed_meanwhile)
+    monkeypatch.setattr(container, "labels", killed_meanwhile)
 
     with pytest.raises(Exception, match="stopped before it started"):
         run_stage("ok", operator=operator)

@@ -11,7 +11,8 @@ import docker
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from dags_harness import DAY, IMAGE, INSTALL, wait_for
-from stage_operator import StageOperator
+
+from microstage.operator import StageOperator
 
 RunStage = Callable[..., dict[str, Any]]
 PUBLISHED = f"stage/{DAY}"

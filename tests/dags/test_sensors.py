@@ -1,5 +1,7 @@
 """The sensors: what counts as complete data, which predictions, how waiting ends."""
 
+import asyncio
+import importlib
 import json
 import os
 import threading
@@ -9,10 +11,11 @@ from typing import Any
 
 import pendulum
 import pytest
-import stage_sensors
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from dags_harness import DAY, read_xcom, states
-from stage_sensors import LookTrigger, WaitForPredictions, look_for_data, look_for_predictions
+
+from microstage import sensors
+from microstage.sensors import LookTrigger, WaitForPredictions, look_for_data, look_for_model
 
 FILES = ["data.csv", "target.csv"]
 
@@ -26,62 +29,89 @@ def write(folder: Path, *names: str) -> None:
 def test_a_day_that_a_stage_published_is_complete(data: Path) -> None:
     write(data / "raw" / DAY, "data.csv", "target.csv", "manifest.json")
 
-    assert ([DAY], "") == look_for_data([DAY], FILES)
+    assert ([f"raw/{DAY}"], "") == look_for_data("default", [f"raw/{DAY}"], FILES)
 
 
 def test_a_day_from_outside_is_complete_when_both_files_have_settled(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_sensors, "SETTLED_SECONDS", 0.3)
+    monkeypatch.setattr(sensors, "SETTLED_SECONDS", 0.3)
     write(data / "raw" / DAY, "data.csv")
-    alone = look_for_data([DAY], FILES)
+    alone = look_for_data("default", [f"raw/{DAY}"], FILES)
     write(data / "raw" / DAY, "target.csv")
     os.utime(data / "raw" / DAY / "target.csv", (0, 0))  # as a copy that keeps times leaves it
-    fresh = look_for_data([DAY], FILES)
+    fresh = look_for_data("default", [f"raw/{DAY}"], FILES)
     time.sleep(0.4)
-    settled = look_for_data([DAY], FILES)
+    settled = look_for_data("default", [f"raw/{DAY}"], FILES)
 
     assert (None, f"raw/{DAY} lacks data.csv or target.csv") == alone
     assert (None, f"the files in raw/{DAY} are still changing") == fresh
-    assert ([DAY], "") == settled
+    assert ([f"raw/{DAY}"], "") == settled
 
 
 def test_labels_may_come_later_where_only_the_data_is_needed(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_sensors, "SETTLED_SECONDS", 0)
+    monkeypatch.setattr(sensors, "SETTLED_SECONDS", 0)
     write(data / "raw" / DAY, "data.csv")
 
-    assert ([DAY], "") == look_for_data([DAY], ["data.csv"])
+    assert ([f"raw/{DAY}"], "") == look_for_data("default", [f"raw/{DAY}"], ["data.csv"])
 
 
 def test_every_day_of_the_window_is_waited_for(data: Path) -> None:
     write(data / "raw" / DAY, "manifest.json")
 
-    result, missing = look_for_data(["2013-01-05", DAY], FILES)
+    result, missing = look_for_data("default", ["raw/2013-01-05", f"raw/{DAY}"], FILES)
 
     assert result is None
     assert "raw/2013-01-05" in missing
 
 
 def test_predictions_tell_which_model_made_them(data: Path) -> None:
-    nothing = look_for_predictions(DAY)
+    nothing = look_for_model("default", f"predictions/{DAY}")
     write(data / "predictions" / DAY)
     (data / "predictions" / DAY / "manifest.json").write_text(
         json.dumps({"sources": {"model": f"production/{DAY}", "features": f"features/{DAY}"}})
     )
 
-    assert (f"production/{DAY}", "") == look_for_predictions(DAY)
+    assert (f"production/{DAY}", "") == look_for_model("default", f"predictions/{DAY}")
     assert nothing[0] is None
-    assert f"there are no predictions for {DAY}" in nothing[1]
+    assert f"there is no predictions/{DAY}" in nothing[1]
 
 
 def test_a_trigger_survives_being_stored() -> None:
     """The triggerer makes it anew from what the database holds."""
-    path, fields = LookTrigger("data", {"days": [DAY], "files": FILES}, 12.5, 0.5).serialize()
+    arguments = {"pipeline": "default", "folders": [f"raw/{DAY}"], "files": FILES}
+    path, fields = LookTrigger("data", arguments, 12.5, 0.5).serialize()
 
-    assert "stage_sensors.LookTrigger" == path
+    assert "microstage.sensors.LookTrigger" == path
     assert fields == LookTrigger(**json.loads(json.dumps(fields))).serialize()[1]
+
+
+@pytest.mark.parametrize(
+    ("look", "arguments", "result"),
+    [
+        ("data", {"days": [DAY], "files": FILES}, [f"raw/{DAY}"]),
+        ("predictions", {"ds": DAY}, f"production/{DAY}"),
+    ],
+)
+def test_a_task_that_the_release_before_left_waiting_wakes_up(
+    data: Path, look: str, arguments: dict[str, Any], result: Any
+) -> None:
+    write(data / "raw" / DAY, "manifest.json")
+    write(data / "predictions" / DAY)
+    (data / "predictions" / DAY / "manifest.json").write_text(
+        json.dumps({"sources": {"model": f"production/{DAY}"}})
+    )
+    fields = {"look": look, "arguments": arguments, "deadline": time.time() + 9, "every": 0.1}
+    trigger = importlib.import_module("stage_sensors").LookTrigger(**fields)
+
+    async def first() -> Any:
+        return (await anext(trigger.run())).payload
+
+    assert {"result": result, "missing": ""} == asyncio.run(first())
+    # Should the triggerer be restarted meanwhile, it is stored again as it is now.
+    assert type(trigger)(**trigger.serialize()[1]).arguments == trigger.arguments
 
 
 def test_a_deferred_task_goes_on_when_the_data_is_there(tiny: dict[str, Any], data: Path) -> None:
@@ -91,7 +121,7 @@ def test_a_deferred_task_goes_on_when_the_data_is_there(tiny: dict[str, Any], da
     run = tiny["data"].test(logical_date=pendulum.parse("2013-02-02"))
 
     assert {"wait": ("success", 1)} == states(run)
-    assert ["2013-02-01", "2013-02-02"] == read_xcom(run, "wait")
+    assert ["raw/2013-02-01", "raw/2013-02-02"] == read_xcom(run, "wait")
 
 
 @pytest.mark.parametrize("dag_id", ["data", "predictions"])
@@ -104,8 +134,11 @@ def test_waiting_in_vain_ends_without_a_retry(
 
 
 def test_waiting_in_vain_says_what_was_missing(data: Path) -> None:
-    sensor = WaitForPredictions(task_id="wait", ds=DAY, hours="2")
-    event: dict[str, Any] = {"result": None, "missing": look_for_predictions(DAY)[1]}
+    sensor = WaitForPredictions(task_id="wait", stage="predict", ds=DAY, hours="2")
+    event: dict[str, Any] = {
+        "result": None,
+        "missing": look_for_model("default", f"predictions/{DAY}")[1],
+    }
 
-    with pytest.raises(AirflowSensorTimeout, match=f"2 hours in vain: .*no predictions for {DAY}"):
+    with pytest.raises(AirflowSensorTimeout, match=f"2 hours in vain: .*no predictions/{DAY}"):
         sensor.found({}, event)

@@ -13,20 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shipped import table_of_the_tests
+from shipped import FLIGHTS, table_of_the_tests
 
 from support.airflow_api import Airflow
 
 from microstage.data_folder import MANIFEST
 
 ROOT = Path(__file__).resolve().parents[2]
-FLIGHTS = """
-[pipeline]
-window = 13
-
-[stages.generate]
-image = "microstage/replay:1.0.0"
-"""
 
 
 @dataclass(frozen=True)

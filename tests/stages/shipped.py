@@ -6,6 +6,15 @@ from harness import REPOSITORY, reference
 
 from microstage.pipelines import load_pipeline
 
+# The pipeline that the demo runs.
+FLIGHTS = """
+[pipeline]
+window = 13
+
+[stages.generate]
+image = "microstage/replay:1.0.0"
+"""
+
 # The image whose outputs the tests of other images begin from, by the kind of work.
 TESTED = {
     "generate-data": "generate",

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG
-from stage_alerts import DEFAULT_ARGS, on_run_failure
-from stage_operator import StageOperator
+
+from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.operator import StageOperator
 
 with DAG(
     dag_id="alerting",

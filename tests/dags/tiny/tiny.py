@@ -3,14 +3,21 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from stage_operator import StageOperator
-from stage_sensors import WaitForData, WaitForPredictions
+
+from microstage.operator import StageOperator
+from microstage.sensors import WaitForData, WaitForPredictions
 
 DEFAULTS = {"retries": 2, "retry_delay": timedelta(0)}
 PARAMS = {"window": Param(1, type="integer"), "force": Param(False, type="boolean")}
 
 with DAG(dag_id="chain", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    wait = WaitForData(task_id="wait", window="{{ params.window }}", poke_interval=0.5)
+    wait = WaitForData(
+        task_id="wait",
+        stage="count",
+        files=["data.csv"],
+        window="{{ params.window }}",
+        poke_interval=0.5,
+    )
     ok = StageOperator(task_id="ok")
     count = StageOperator(task_id="count", window="{{ params.window }}")
     wait >> ok >> count
@@ -22,7 +29,7 @@ with DAG(dag_id="once", schedule=None):
     StageOperator(task_id="stage", retries=0)
 
 with DAG(dag_id="data", schedule=None):
-    WaitForData(task_id="wait", window=2, poke_interval=0.5, timeout=2)
+    WaitForData(task_id="wait", stage="preprocess", window=2, poke_interval=0.5, timeout=2)
 
 with DAG(dag_id="predictions", schedule=None):
-    WaitForPredictions(task_id="wait", poke_interval=0.5, hours=2 / 3600)
+    WaitForPredictions(task_id="wait", stage="predict", poke_interval=0.5, hours=2 / 3600)
