@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import treelite
-from files import StageError, read_json, shown
+from stageframe import StageError, read_json, shown
 
 # How model.txt is read, by the format that model.json names. None of them can run code.
 LOADERS: dict[str, Callable[[str], treelite.Model]] = {
@@ -35,50 +35,48 @@ class Model:
 def load_model(folder: Path) -> Model:
     """Return the model of a folder. Raises StageError where its files do not fit together."""
     path = folder / "model.json"
-    spec = read_json(path, "format", "features", "classes")
+    spec = read_json(path, "format", "features", "classes", version=1)
     if spec["format"] not in LOADERS:
         raise StageError(
-            f"{shown(path)}: format {spec['format']!r} is none of {', '.join(LOADERS)}"
+            f"{shown(path)}: format {spec['format']!r} is none of {', '.join(LOADERS)}:"
+            " train in one of these"
         )
     path = path.with_name("model.txt")
-    content = path.read_bytes()
-    lightgbm = spec["format"] == "lightgbm"
-    try:
-        # Without its end, treelite would take the trees that are left for the whole model.
-        if lightgbm and b"\nend of trees\n" not in content:
-            raise treelite.TreeliteError("cut short")
-        trees = LOADERS[spec["format"]](str(path))
-    except treelite.TreeliteError as error:
-        raise StageError(
-            f"{shown(path)} is no whole {spec['format']} model: train again"
-        ) from error
+    trees = load_trees(path, spec["format"])
     if trees.num_feature != len(spec["features"]):
         raise StageError(
             f"{shown(path)} wants {trees.num_feature} features, model.json names"
             f" {len(spec['features'])}: train again"
         )
+    lightgbm = spec["format"] == "lightgbm"
     return Model(path, trees, lightgbm, spec["features"], spec["classes"], spec)
 
 
-def predict(model: Model, x: np.ndarray) -> np.ndarray:
+def load_trees(path: Path, form: str) -> treelite.Model:
+    """Return what a model.txt of this format holds. Raises StageError if it is not whole."""
+    content = path.read_bytes()
+    try:
+        # Without its end, treelite would take the trees that are left for the whole model.
+        if form == "lightgbm" and b"\nend of trees\n" not in content:
+            raise treelite.TreeliteError("cut short")
+        return LOADERS[form](str(path))
+    except treelite.TreeliteError as error:
+        raise StageError(f"{shown(path)} is no whole {form} model: train again") from error
+
+
+def probabilities(model: Model, x: np.ndarray) -> np.ndarray:
     """Return probabilities, float64 (rows, classes); x: float64 (rows, features), NaN = missing.
 
     They are the trainer's own, bit for bit: LightGBM's, XGBoost's, and those of scikit-learn's
     histogram gradient boosting.
     """
-    softmax = model.trees.get_header_accessor().get_field("postprocessor") == "softmax"
+    by_softmax = model.trees.get_header_accessor().get_field("postprocessor") == "softmax"
     # XGBoost computes in single precision, as treelite does, and is left to it.
-    softmax &= model.trees.output_type == "float64"
-    raw = treelite.gtil.predict(model.trees, x, pred_margin=softmax)
+    by_softmax &= model.trees.output_type == "float64"
+    raw = treelite.gtil.predict(model.trees, x, pred_margin=by_softmax)
     scores: np.ndarray = raw[:, 0, :].astype(float)
-    if softmax:
-        # treelite's own softmax is of single precision; this is the trainer's, down to its order.
-        scores -= scores.max(axis=1, keepdims=True)
-        if model.lightgbm:  # C's exp, which differs from NumPy's in the last digit
-            scores = np.array([math.exp(v) for v in scores.ravel().tolist()]).reshape(scores.shape)
-        else:
-            scores = np.exp(scores)
-        scores /= np.cumsum(scores, axis=1)[:, -1:]
+    if by_softmax:
+        scores = softmax(scores, lightgbm=model.lightgbm)
     if scores.shape[1] == 1:
         scores = np.hstack([1 - scores, scores])
     if scores.shape[1] != len(model.classes):
@@ -86,4 +84,18 @@ def predict(model: Model, x: np.ndarray) -> np.ndarray:
             f"{shown(model.path)} scores {scores.shape[1]} classes, model.json names"
             f" {len(model.classes)}: train again"
         )
+    return scores
+
+
+def softmax(margins: np.ndarray, *, lightgbm: bool) -> np.ndarray:
+    """Return probabilities, float64 (rows, classes), of margins of the same shape.
+
+    treelite's own softmax is of single precision; this is the trainer's, down to its order.
+    """
+    scores: np.ndarray = margins - margins.max(axis=1, keepdims=True)
+    if lightgbm:  # C's exp, which differs from NumPy's in the last digit
+        scores = np.array([math.exp(v) for v in scores.ravel().tolist()]).reshape(scores.shape)
+    else:
+        scores = np.exp(scores)
+    scores /= np.cumsum(scores, axis=1)[:, -1:]
     return scores

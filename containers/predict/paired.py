@@ -1,0 +1,87 @@
+"""Score both models of a comparison on the same rows, and measure them."""
+
+import math
+
+import numpy as np
+from bootstrap import CONFIDENCE, bootstrap, interval
+from candidates import Candidate
+from measures import measure
+from models import probabilities
+from stageframe import IN, StageError
+from stageframe.tables import read_table
+
+METRICS = ("roc_auc", "log_loss", "average_precision", "accuracy", "calibration_error")
+
+
+def score(challenger: Candidate, champion: Candidate | None) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the class codes of val.csv (rows,), and each model's probabilities of these classes.
+
+    They are float64 (rows, classes), the challenger's first.
+    """
+    classes = challenger.model.classes
+    parts = []
+    table = read_table(IN / "split" / "val.csv", challenger.model.features, classes)
+    for x, codes in table:
+        parts.append([codes, probabilities(challenger.model, x)])
+        if champion:
+            order = [champion.model.classes.index(label) for label in classes]
+            theirs = probabilities(champion.model, recode(x, challenger, champion))
+            parts[-1].append(theirs[:, order])
+    y, *scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return y, scores
+
+
+def recode(x: np.ndarray, challenger: Candidate, champion: Candidate) -> np.ndarray:
+    """Return the champion's features, float64 (rows, features), of those of the challenger.
+
+    Codes of categories are exchanged by their texts. What the champion does not know is missing,
+    as transform would have it; so is what was too rare for the challenger's preprocess.json.
+    """
+    recoded = np.empty((len(x), len(champion.model.features)))
+    for j, name in enumerate(champion.model.features):
+        values = x[:, challenger.model.features.index(name)]
+        if champion.columns[name]["kind"] == "categorical":
+            ours, theirs = (one.columns[name]["categories"] for one in (challenger, champion))
+            values = exchange(values, ours, theirs, name)
+        recoded[:, j] = values
+    return recoded
+
+
+def exchange(values: np.ndarray, ours: list[str], theirs: list[str], name: str) -> np.ndarray:
+    """Return a column's codes (rows,) by `theirs`, NaN = missing, where they were by `ours`."""
+    codes = {text: i for i, text in enumerate(theirs)}
+    exchanged = np.array([*(codes.get(text, math.nan) for text in ours), math.nan])
+    at = np.where(np.isnan(values), len(ours), values).astype(int)
+    if at.min() < 0 or at.max() > len(ours):
+        raise StageError(
+            f"split/val.csv: column {name!r} has a code that is no category of"
+            " challenger/preprocess.json: run preprocess again"
+        )
+    found: np.ndarray = exchanged[at]
+    return found
+
+
+def measure_all(
+    y: np.ndarray, scores: list[np.ndarray], classes: list[str], resamples: int, seed: int
+) -> tuple[list[dict[str, float]], dict[str, float] | None]:
+    """Return the metrics of each model; of two, how much the first has the larger AUC.
+
+    y: codes of the true classes (rows,); scores: of each model, probabilities (rows, classes).
+    """
+    drawn = bootstrap(y, scores, resamples, seed)
+    measured = []
+    for one, aucs in zip(scores, drawn, strict=True):
+        metrics, _ = measure(y, one, classes)
+        low, high = interval(aucs)
+        bounds = {"roc_auc_low": low, "roc_auc_high": high}
+        measured.append({name: metrics[name] for name in METRICS} | bounds)
+    if len(measured) == 1:
+        return measured, None
+    low, high = interval(drawn[0] - drawn[1])
+    return measured, {
+        "roc_auc": measured[0]["roc_auc"] - measured[1]["roc_auc"],
+        "low": low,
+        "high": high,
+        "confidence": CONFIDENCE,
+        "resamples": resamples,
+    }
