@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from inputs import read_blocks, to_floats
+from stageframe.tables import read_texts, to_floats
 
 SMOOTHING = 0.5  # rows added to every bin, so that an empty one does not make the index infinite
 MAX_UNSEEN = 20  # categories that are listed
@@ -81,7 +81,7 @@ def compare(
     rows, counts = 0, [new_counts(column) for column in columns]
     unseen: list[Counter[str]] = [Counter() for _ in columns]
     codes = [{text: i for i, text in enumerate(c.get("categories", []))} for c in columns]
-    for row, texts in read_blocks(table, names):
+    for row, texts in read_texts(table, names):
         for column, count, new, code, values in zip(
             columns, counts, unseen, codes, texts, strict=True
         ):
@@ -117,7 +117,7 @@ def one_value(table: Path, names: Sequence[str]) -> set[str]:
     """Return the columns that have one value, and not a missing one, in the first SAMPLE rows."""
     if not names:
         return set()
-    _, texts = next(iter(read_blocks(table, names)))
+    _, texts = next(iter(read_texts(table, names)))
     values = {name: set(column[:SAMPLE]) for name, column in zip(names, texts, strict=True)}
     return {name for name, found in values.items() if len(found) == 1 and found != {""}}
 

@@ -6,30 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plots
 from drift import Feature
 from jinja2 import Environment, StrictUndefined
+from plots import bars, moved, probabilities, reliability
+from svg import brief
+from timeline import over_time
+from verdict import Evidence, Limits, called
 
 TABLE = 40  # features in the table; quality.json has all
 MATRIX = 12  # classes, at most, of a confusion matrix that fits the page
 
 
-def render(
-    quality: dict[str, Any],
-    *,
-    model: dict[str, Any],
-    features: Sequence[Feature],
-    metrics: dict[str, Any] | None,
-    scores: tuple[Sequence[float], np.ndarray | None, np.ndarray, str],
-    limits: dict[str, Any],
-    called: str,
-) -> str:
-    """Return report.html.
-
-    quality: quality.json; called: the model that predicted; metrics: of quality.measure, None
-    without labels; scores: edges between bins of probabilities, reference counts (classes, bins),
-    the day's, where the reference is from.
-    """
+def render(quality: dict[str, Any], evidence: Evidence, limits: Limits) -> str:
+    """Return report.html; quality: quality.json, which was made of the same evidence."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=printable,
@@ -40,48 +29,57 @@ def render(
         thousands=lambda value: f"{value:,}",
         long_day=long_day,
     )
-    classes = model["classes"]
-    shown = sorted(features, key=lambda f: (f.by_day, -f.psi, f.name))
-    edges, reference, histograms, source = scores
-    k = 1 if len(classes) == 2 else int(histograms[:, len(edges) // 2 + 1 :].sum(axis=1).argmax())
     template = environment.from_string(
         Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     )
-    return (
-        template.render(
-            q=quality,
-            model=model,
-            limits=limits,
-            called=called,
-            classes=classes,
-            metrics=metrics,
-            features=shown[:TABLE],
-            hidden=len(shown[TABLE:]),
-            matrix=metrics and len(classes) <= MATRIX,
-            guess=guess(quality["class_shares"]),
-            captions={
-                "history": best_and_worst(quality["history"]),
-                "reliability": too_much(quality),
-            },
-            source=source,
-            bars=plots.bars,
-            drawn={
-                "history": plots.over_time(quality["history"], classes, limits["min_auc"])
-                if len(quality["history"]) > 1
-                else "",
-                "reliability": metrics and plots.reliability(metrics["calibration"], classes),
-                "probabilities": plots.probabilities(
-                    edges,
-                    None if reference is None else reference[k],
-                    histograms[k],
-                    f"Probabilities of {plots.brief(classes[k], 20)}",
-                    source,
-                ),
-                "moved": plots.moved(shown[:4]) if shown else "",
-            },
-        )
-        + "\n"
+    features = sorted(evidence.features or [], key=lambda f: (f.by_day, -f.psi, f.name))
+    classes, metrics = evidence.today.classes, evidence.today.metrics
+    text = template.render(
+        q=quality,
+        model=evidence.given.spec,
+        limits=limits,
+        called=called(quality["model"]),
+        classes=classes,
+        metrics=metrics,
+        features=features[:TABLE],
+        hidden=len(features[TABLE:]),
+        matrix=metrics and len(classes) <= MATRIX,
+        guess=guess(quality["class_shares"]),
+        captions={
+            "history": best_and_worst(quality["history"]),
+            "reliability": too_much(quality),
+        },
+        source=evidence.source,
+        bars=bars,
+        drawn=draw(quality["history"], evidence, features[:4], limits),
     )
+    return f"{text}\n"
+
+
+def draw(
+    history: Sequence[dict[str, Any]], evidence: Evidence, most: Sequence[Feature], limits: Limits
+) -> dict[str, str]:
+    """Return the plots by name as SVG, "" where there is nothing to draw.
+
+    most: the features that moved most.
+    """
+    today, edges = evidence.today, evidence.given.edges
+    above = today.histograms[:, len(edges) // 2 + 1 :].sum(axis=1)
+    k = 1 if len(today.classes) == 2 else int(above.argmax())
+    return {
+        "history": over_time(history, today.classes, limits.min_auc) if len(history) > 1 else "",
+        "reliability": reliability(today.metrics["calibration"], today.classes)
+        if today.metrics
+        else "",
+        "probabilities": probabilities(
+            edges,
+            None if evidence.reference is None else evidence.reference[k],
+            today.histograms[k],
+            f"Probabilities of {brief(today.classes[k], 20)}",
+            evidence.source,
+        ),
+        "moved": moved(most) if most else "",
+    }
 
 
 def guess(shares: dict[str, dict[str, float | None]]) -> float | None:
@@ -127,7 +125,7 @@ def short_day(text: str) -> str:
 
 def printable(value: object) -> object:
     """Return a text of the user without what no page can show, such as control characters."""
-    return plots.brief(value, 5000) if type(value) is str else value
+    return brief(value, 5000) if type(value) is str else value
 
 
 def long_day(text: str) -> str:
