@@ -1,12 +1,15 @@
 """Reach MLflow, and say in one sentence why it cannot be reached or refuses."""
 
+import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from published import TRY_AGAIN, WRONG_USAGE, StageError
+from stageframe import TRY_AGAIN, WRONG_USAGE, StageError
+
+Verb = Callable[..., dict[str, Any]]
 
 # MLflow's own settings, unless the user has set them. https://mlflow.org/docs/latest/api_reference/
 # python_api/mlflow.environment_variables.html
@@ -55,6 +58,17 @@ def address() -> str:
             WRONG_USAGE,
         )
     return without_password(uri)
+
+
+def needs_address(verb: Verb) -> Verb:
+    """Let a verb end with 64 before it reads anything, if it is not said where MLflow is."""
+
+    @functools.wraps(verb)
+    def checked(**parameters: Any) -> dict[str, Any]:
+        address()
+        return verb(**parameters)
+
+    return checked
 
 
 def without_password(text: str) -> str:

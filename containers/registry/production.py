@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from published import INPUT_MISSING, VERSION, StageError, spoken
+from published import VERSION, spoken
+from stageframe import INPUT_MISSING, OUT, StageError, write_json
 
 PRODUCTION, PREVIOUS = "production", "previous"  # aliases of a registered model
 BEFORE = "microstage.before"  # its tag: both as they were before the last promotion
@@ -14,7 +15,7 @@ Approval = Mapping[str, str | None]
 """Who said yes and why, by the names of the version's tags; None where that is not known."""
 
 
-def promote(
+def promote_version(
     client: Any, model: Any, chosen: Mapping[str, Any], champion: str, approval: Approval
 ) -> tuple[Aliases, Approval, bool]:
     """Put a version into production; return the aliases, its approval, and whether they moved.
@@ -60,7 +61,7 @@ def tag(client: Any, version: Any, approval: Approval) -> Approval:
     return approval
 
 
-def rollback(client: Any, model: Any, name: str, out: str) -> tuple[Aliases, bool]:
+def roll_back(client: Any, model: Any, name: str, out: str) -> tuple[Aliases, bool]:
     """Let both change places if `out` is in; return the aliases, and whether they changed."""
     production, previous = aliases(model)
     if production is None:
@@ -93,3 +94,14 @@ def set_alias(client: Any, name: str, alias: str, version: str) -> str:
     """Give an alias to a version, and return that."""
     client.set_registered_model_alias(name, alias, version)
     return version
+
+
+def write_aliases(
+    file: str, name: str, now: Aliases, approval: Approval, *, changed: bool
+) -> dict[str, Any]:
+    """Write which version is in production now, and which was before; return the summary."""
+    production, previous = now
+    content = {"name": name, PRODUCTION: production, PREVIOUS: previous, **approval}
+    write_json(OUT / file, content)
+    print(f"{name}: production is {spoken(production)}, previous is {spoken(previous)}")
+    return {**content, "changed": changed}

@@ -1,50 +1,11 @@
 """Read what other stages have published, and see that it is as they left it."""
 
-import hashlib
-import json
-import os
 import re
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
-WRONG_USAGE, BAD_DATA, INPUT_MISSING, TRY_AGAIN = 64, 65, 66, 75
+from stageframe import IN, StageError, digest, read_json, shown
+
 MANIFEST, VERSION = "manifest.json", "version.json"
-
-
-class StageError(Exception):
-    """What the user has to mend, in one sentence, and the exit code that goes with it."""
-
-    def __init__(self, sentence: str, code: int = BAD_DATA) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-def shown(path: str | Path) -> str:
-    """Return a path as the user knows it: without the root that differs from run to run."""
-    return str(path).removeprefix(f"{IN}/")
-
-
-def sha256(path: Path) -> str:
-    """Return the digest of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_json(path: Path, *keys: str) -> dict[str, Any]:
-    """Return a JSON object that has these keys."""
-
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no number")
-
-    try:
-        value = json.loads(path.read_bytes(), parse_constant=refuse)
-    except ValueError as error:
-        raise StageError(f"{shown(path)} is not JSON ({error}): write it again") from error
-    if not isinstance(value, dict) or not value.keys() >= set(keys):
-        needed = ", ".join(keys) or "names and values"
-        raise StageError(f"{shown(path)} is no object with {needed}: write it again")
-    return value
 
 
 def read_manifest(directory: str) -> dict[str, Any]:
@@ -54,7 +15,7 @@ def read_manifest(directory: str) -> dict[str, Any]:
     if not re.fullmatch(r"[\w-]+", str(manifest["stage"])):
         raise StageError(f"{shown(path)} names no stage: publish the directory again")
     for file, entry in manifest["outputs"].items():
-        if sha256(IN / directory / file) != entry["sha256"]:
+        if digest(IN / directory / file) != entry["sha256"]:
             raise StageError(
                 f"{directory}/{file} is not as its manifest says: run the stage "
                 f"{manifest['stage']} again"

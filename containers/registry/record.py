@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from published import IN, MANIFEST, read_json, read_manifest, sha256
+from published import MANIFEST, read_manifest
+from stageframe import IN, digest, read_json
 
 KEY = "microstage.key"  # tag of runs and versions: the same for the same inputs and day
 SHA256 = "sha256."  # and the name of a file: tag of a version
@@ -66,7 +67,7 @@ class Record:
     def tags(self) -> dict[str, str]:
         """Return images, digests and Airflow's runs behind the model, and the note."""
         found = {KEY: self.key, "date": self.date, "mlflow.note.content": self.note()}
-        found |= {f"{SHA256}{file}": digest for file, digest in self._data.items()}
+        found |= {f"{SHA256}{file}": sha256 for file, sha256 in self._data.items()}
         for manifest in self._manifests.values():
             stage, run = manifest["stage"], manifest.get("run", {})
             found |= {f"{key}.{stage}": manifest[key] for key in ("image", "image_id")}
@@ -76,7 +77,7 @@ class Record:
     def version_tags(self) -> dict[str, str]:
         """Return what a version's files must be, and the model's day."""
         found = {KEY: self.key, "date": self.date, RAW: hashlib.sha256(self._raw).hexdigest()}
-        return found | {f"{SHA256}{file}": sha256(path) for file, path in self._files.items()}
+        return found | {f"{SHA256}{file}": digest(path) for file, path in self._files.items()}
 
     def artifacts(self, scratch: Path) -> dict[str, Path]:
         """Return the files by their paths in MLflow; those of other names are made in `scratch`."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from connection import UnreachableError, files_below, unless_there
-from published import INPUT_MISSING, StageError
 from record import KEY, Record
+from stageframe import INPUT_MISSING, StageError
 
 AT_ONCE = 100  # parameters or tags that MLflow takes in one request
 

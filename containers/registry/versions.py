@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from connection import files_below
-from published import IN, MANIFEST, VERSION, StageError, read_json, sha256, shown
+from published import MANIFEST, VERSION
 from record import RAW, SHA256
+from stageframe import IN, StageError, digest, read_json, shown
 
 
 def describe(version: Any) -> dict[str, Any]:
@@ -43,16 +44,16 @@ def download(version: Any, folder: Path) -> dict[str, Any]:
     """Download a version's files to a folder, all or none; return its version.json."""
     described = describe(version)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
-        for file, digest in described["files"].items():
+        for file, sha256 in described["files"].items():
             path = Path(scratch, file)
             path.parent.mkdir(parents=True, exist_ok=True)
-            download_file(version, version.source, file, path, digest)
+            download_file(version, version.source, file, path, sha256)
         for path in list(Path(scratch).iterdir()):
             path.rename(folder / path.name)
     return described
 
 
-def download_file(version: Any, base: str, file: str, path: Path, digest: str) -> None:
+def download_file(version: Any, base: str, file: str, path: Path, sha256: str) -> None:
     """Download one file of a version. Raises StageError (65) unless it has the digest."""
     from requests import HTTPError  # noqa: PLC0415 - see mlflow_client
 
@@ -65,7 +66,7 @@ def download_file(version: Any, base: str, file: str, path: Path, digest: str) -
         raise StageError(
             f"{file} of version {version.version} is gone from MLflow: promote another version"
         ) from error
-    if sha256(path) != digest:
+    if digest(path) != sha256:
         raise StageError(
             f"{file} of version {version.version} in MLflow is not as its tags say: it was changed "
             "after it was recorded; promote another version"
@@ -101,8 +102,8 @@ def read_copy(copy: Path, name: str) -> dict[str, Any]:
         raise StageError(f"it is of the model {described['name']}, not of {name}")
     if not isinstance(described["files"], dict) or not described["files"]:
         raise StageError(f"its {VERSION} names no files")
-    for file, digest in described["files"].items():
-        if sha256(copy / file) != digest:
+    for file, sha256 in described["files"].items():
+        if digest(copy / file) != sha256:
             raise StageError(f"its {file} is not as its {VERSION} says")
     return described
 
