@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from microstage.errors import USAGE, StageError
-from microstage.pipelines import Pipeline
+from microstage.pipelines import Pipeline, shown
 from microstage.table import Param, Row
 
 DAY = r"\d{4}-\d\d-\d\d"
@@ -29,8 +29,8 @@ class Job:
         return mount.split("/", maxsplit=1)[0] in self.row.optional
 
     def shown(self, path: str) -> str:
-        """Return a path of the pipeline's data as a person knows it: below the data folder."""
-        return f"{self.pipeline.folder}/{path}" if self.pipeline.folder else path
+        """Return a path of the pipeline's data as a person knows it."""
+        return shown(self.pipeline.name, path)
 
     @property
     def command(self) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from microstage.errors import USAGE, StageError
-from microstage.table import Row, check_networks, check_rows, checked
+from microstage.table import More, Row, check_networks, check_rows, checked
 
 DEFAULT = "default"  # the pipeline of stages.toml, whose DAGs and folders have no prefix
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # of a pipeline, and so of a file
@@ -72,6 +72,12 @@ def folder_of(name: str) -> str:
     return "" if name == DEFAULT else name
 
 
+def shown(pipeline: str, path: str) -> str:
+    """Return a path of a pipeline's data as a person knows it: below the data folder."""
+    folder = folder_of(pipeline)
+    return f"{folder}/{path}" if folder else path
+
+
 def table_path() -> Path:
     """Return the table of the default pipeline: dags/stages.toml, or that of MICROSTAGE_STAGES."""
     beside = Path(__file__).resolve().parents[1] / "stages.toml"
@@ -85,7 +91,7 @@ def pipeline_path(name: str, table: Path | None = None) -> Path:
 
 
 def pipeline_names() -> list[str]:
-    """Return the names of all pipelines, the default one first."""
+    """Return the names of all pipelines, the default one first, as the files' names have them."""
     folder = pipeline_path("x").parent
     return [DEFAULT, *sorted(path.stem for path in folder.glob("[!.]*.toml"))]
 
@@ -119,9 +125,7 @@ def load_pipeline(name: str = DEFAULT, table: Path | None = None) -> Pipeline:
     return Pipeline(
         name=name,
         rows=check_rows(rows, networks, files),
-        schedules={
-            dag: cron for dag, cron in section.get("schedule", {}).items() if cron != "none"
-        },
+        schedules={dag: cron for dag, cron in section.get("schedule", {}).items() if cron != NEVER},
         **{key: section[key] for key in ("window", "history", "model") if key in section},
     )
 
@@ -135,6 +139,8 @@ def overlaid(row: Any, over: Any) -> Any:
         for key in OVERLAID
         if isinstance(row.get(key), dict) and isinstance(over.get(key), dict)
     }
+    if "like" in row and "params" not in row and isinstance(over.get("params"), dict):
+        merged["params"] = More(over["params"])
     return {**row, **over, **merged}
 
 

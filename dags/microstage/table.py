@@ -19,6 +19,10 @@ Param = str | int | float | bool
 INHERITED = ("image", "verb", "work", "reads", "params", "limits", "network", "optional", "always")
 
 
+class More(dict[str, Any]):
+    """Parameters that a row has besides those of the row that it is like."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a step may use."""
@@ -60,6 +64,8 @@ def check_rows(
     for name in rows:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise StageError(USAGE, f"{files[name]}: {name!r} is not a name for a stage.")
+        if not isinstance(rows[name], dict):
+            raise StageError(USAGE, f"{files[name]}, stage {name} must be a table.")
     where = {name: f"{files[name]}, stage {name}" for name in rows}
     wholes = {name: completed(where[name], name, rows) for name in rows}
     return {name: _row(where[name], name, row, networks) for name, row in wholes.items()}
@@ -71,21 +77,23 @@ def completed(where: str, name: str, rows: Mapping[str, Any], below: tuple[str, 
     Its `like` is then the row whose image it has, "" if it is its own.
     """
     row = rows[name]
-    if not isinstance(row, dict) or "like" not in row:
+    if "like" not in row:
         return row
     like, below = row["like"], (*below, name)
-    if not isinstance(like, str) or not isinstance(rows.get(like), dict):
+    if not isinstance(like, str) or like not in rows:
         raise StageError(USAGE, f"{where}: like names {like!r}, which is no stage here.")
     if like in below:
         raise StageError(USAGE, f"{where}: it is like itself, by {' and '.join(below)}.")
     other = completed(where, like, rows, below)
     whole = {key: other[key] for key in INHERITED if key in other} | row
-    for key in ("limits", "writes"):
+    for key in ("limits", "writes", *(["params"] if isinstance(row.get("params"), More) else [])):
         parts = [part.get(key, {}) for part in (other, row)]
         if all(isinstance(part, dict) for part in parts):
-            whole[key] = {**parts[0], **parts[1]}
-    if isinstance(row.get("reads"), dict) and "optional" not in row:
-        whole["optional"] = [mount for mount in other.get("optional", []) if mount in row["reads"]]
+            taken = {name: value for name, value in parts[0].items() if name != "to"}
+            whole[key] = {**taken, **parts[1]}  # no two rows publish to one directory
+    optional = other.get("optional", [])
+    if isinstance(row.get("reads"), dict) and "optional" not in row and isinstance(optional, list):
+        whole["optional"] = [mount for mount in optional if mount in list(row["reads"])]
     whole["like"] = "" if "image" in row else other.get("like") or like
     return whole
 
@@ -121,7 +129,7 @@ def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, .
         if not isinstance(value, Param):
             raise StageError(USAGE, f"{where}: the parameter {key} must be a text or a number.")
     for mount in row.get("optional", []):
-        if mount not in row["reads"]:
+        if mount not in list(row["reads"]):
             raise StageError(USAGE, f"{where}: optional names {mount!r}, which reads does not.")
     network = row.get("network", "")
     if isinstance(network, bool):
