@@ -1,0 +1,90 @@
+"""The data folder: paths stay in it, and each pipeline has a part of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from microstage.data_folder import DataFolder, digest, published_files
+from microstage.errors import StageError
+
+
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc", "raw/../../x", "", ".", "raw/..", "a\0b", ".staging/x", "out"]
+)
+def test_a_path_that_leaves_the_data_folder_is_refused(data: DataFolder, path: str) -> None:
+    (data.root / "out").symlink_to("/etc")
+
+    with pytest.raises(StageError, match="not a path below the data folder") as refused:
+        data.path(path)
+
+    assert 64 == refused.value.code
+
+
+def test_the_host_sees_the_same_paths_below_its_own_root(tmp_path: Path) -> None:
+    data = DataFolder.at(tmp_path, "/srv/microstage")
+
+    assert Path("/srv/microstage/raw/day") == data.host_path(data.path("raw/day"))
+
+
+def test_a_missing_data_folder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="MICROSTAGE_DATA"):
+        DataFolder.at(tmp_path / "none")
+
+
+# --- a pipeline's part of it
+
+
+def test_a_pipeline_has_the_directory_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICROSTAGE_DATA", str(tmp_path))
+    monkeypatch.setenv("MICROSTAGE_HOST_DATA", "/srv/microstage")
+    whole, flights = DataFolder.from_environment(), DataFolder.from_environment("flights")
+
+    assert (tmp_path, tmp_path / "flights") == (whole.root, flights.root)
+    assert Path("/srv/microstage/flights/raw/day") == flights.host_path(flights.path("raw/day"))
+    assert not flights.root.exists()  # until something is published there
+
+
+def test_a_pipeline_does_not_reach_out_of_its_directory(data: DataFolder) -> None:
+    (data.root / "flights").mkdir()
+    (data.root / "flights/out").symlink_to(data.root / "raw")
+
+    for path in ("../raw", "out"):
+        with pytest.raises(StageError, match="not a path below the data folder"):
+            data.below("flights").path(path)
+
+
+def test_the_directory_of_a_pipeline_is_no_link(data: DataFolder, tmp_path: Path) -> None:
+    (data.root / "flights").symlink_to(tmp_path)
+
+    with pytest.raises(StageError, match="flights is a link; put the pipeline's directory itself"):
+        data.below("flights")
+
+
+def test_what_is_made_belongs_to_whom_the_data_folder_belongs_to(data: DataFolder) -> None:
+    flights = data.below("flights")
+    flights.make(flights.root / "raw/day")
+    made = (data.root / "flights/raw/day").stat()
+
+    assert data.owner == flights.owner == (made.st_uid, made.st_gid)
+
+
+# --- files
+
+
+def test_the_files_of_a_directory_are_those_of_no_directory_published_in_it(
+    data: DataFolder,
+) -> None:
+    for file in ("manifest.json", "model.txt", "deep/x", "validation/manifest.json"):
+        (data.root / "models" / file).parent.mkdir(parents=True, exist_ok=True)
+        (data.root / "models" / file).write_text("1")
+
+    assert ["deep/x", "model.txt"] == list(published_files(data.root / "models"))
+
+
+def test_a_digest_tells_content_and_size(data: DataFolder) -> None:
+    (data.root / "empty").touch()
+    sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+    assert {"sha256": sha256, "size": 0} == digest(data.root / "empty")

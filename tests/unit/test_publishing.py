@@ -1,0 +1,194 @@
+"""An output directory is put in its place as a whole, checked, or not at all."""
+
+import errno
+import json
+import os
+import stat
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from unit_harness import PIPELINE, RunJob, fail, names, stage
+
+from microstage import publishing
+from microstage.contract import Exit, Run
+from microstage.data_folder import DataFolder
+from microstage.errors import StageError
+from microstage.jobs import Job
+
+
+def test_a_directory_is_replaced_as_a_whole_with_what_was_published_inside_it(
+    run: RunJob, data: DataFolder
+) -> None:
+    run(stage(extra="old"))
+    run(stage(), target="models/day/validation")
+    run(stage(model="new"), params={"seed": 2})
+
+    assert ["manifest.json", "model.txt", "summary.json"] == names(data.root / "models/day")
+    assert "new" == (data.root / "models/day/model.txt").read_text()
+
+
+def test_a_directory_is_replaced_in_one_step_under_a_reader(run: RunJob, data: DataFolder) -> None:
+    run(stage())
+    target = data.root / "models/day"
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                seen.add((target / "model.txt").read_text())
+            except FileNotFoundError:
+                seen.add("missing")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(200):
+        run(stage(model="a model" if turn % 2 else "new"), force=True)
+    done.set()
+    reader.join()
+
+    assert {"a model", "new"} == seen
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_that_cannot_swap_is_published_to_all_the_same(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def unsupported(*_: Path) -> None:
+        raise OSError(number, "not here")
+
+    monkeypatch.setattr(publishing, "_exchange", unsupported)
+    run(stage())
+    run(stage(model="new"), params={"seed": 2})
+
+    assert "new" == (data.root / "models/day/model.txt").read_text()
+    assert [] == names(data.root / ".staging")
+
+
+def test_a_try_that_died_between_two_renames_loses_nothing(run: RunJob, data: DataFolder) -> None:
+    run(stage())
+    key = Run("dag", "run", "train").key
+    (data.root / "models/day").rename(data.root / ".staging" / f"{key}.abc.old")
+
+    with pytest.raises(StageError):
+        run(fail)
+
+    assert "a model" == (data.root / "models/day/model.txt").read_text()
+
+
+def test_a_retry_clears_what_earlier_tries_of_the_task_left_and_nothing_else(
+    run: RunJob, data: DataFolder
+) -> None:
+    staging = data.root / ".staging"
+    mine, other = (f"{Run('dag', 'run', task).key}.x" for task in ("train", "other"))
+    for name in (mine, other):
+        (staging / name).mkdir(parents=True)
+        (staging / name / "half").write_text("half")
+    run(stage())
+
+    assert [other] == names(staging)
+
+
+def test_what_nobody_cleared_for_a_week_is_swept(run: RunJob, data: DataFolder) -> None:
+    for name, age in (("old", 8), ("young", 6)):
+        path = data.root / ".staging" / name
+        path.mkdir(parents=True)
+        then = path.stat().st_mtime - age * 86400
+        os.utime(path, (then, then))
+    run(stage())
+
+    assert ["young"] == names(data.root / ".staging")
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"model": ""}, "an empty model.txt"),
+        ({"summary": ""}, "an empty summary.json"),
+        ({"summary": "["}, "not valid JSON"),
+        ({"summary": "[1]"}, "one flat JSON object"),
+        ({"summary": '{"a": [1]}'}, "one flat JSON object"),
+        ({"summary": '{"auc": NaN}'}, "NaN is not a JSON number"),
+        ({"summary": json.dumps({"a": "x" * 70000})}, "larger than 65536 bytes"),
+        ({"manifest.json": "{}"}, "a name that the platform uses"),
+    ],
+)
+def test_an_output_that_breaks_the_contract_is_refused(
+    run: RunJob, data: DataFolder, files: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(StageError, match=reason) as refused:
+        run(stage(**files))
+
+    assert refused.value.final
+    assert not (data.root / "models").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "directory link", "pipe"])
+def test_what_is_neither_file_nor_directory_is_refused(
+    run: RunJob, data: DataFolder, kind: str
+) -> None:
+    def special(job: Job, out: Path) -> Exit:
+        stage()(job, out)
+        (out / "deep").mkdir()
+        if kind == "pipe":
+            os.mkfifo(out / "deep" / "x")
+        else:
+            (out / "deep" / "x").symlink_to("/etc/passwd" if kind == "link" else "/etc")
+        return Exit(0)
+
+    with pytest.raises(StageError, match="/out/deep/x, a link or a special file"):
+        run(special)
+
+
+def test_a_published_file_is_readable_and_never_set_uid(run: RunJob, data: DataFolder) -> None:
+    def odd(job: Job, out: Path) -> Exit:
+        stage()(job, out)
+        (out / "model.txt").chmod(0o4711)
+        return Exit(0)
+
+    run(odd)
+    mode = (data.root / "models/day/model.txt").stat().st_mode
+
+    assert 0o644 == stat.S_IMODE(mode)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence", "final"),
+    [
+        (errno.ENOSPC, "is full", False),
+        (errno.EDQUOT, "is full", False),
+        (errno.EACCES, "must be able to read and write", True),
+        (errno.EIO, "Input/output error", False),
+    ],
+)
+def test_trouble_with_the_disk_is_one_sentence(
+    run: RunJob, number: int, sentence: str, final: bool
+) -> None:
+    def trouble(_: Job, __: Path) -> Exit:
+        raise OSError(number, os.strerror(number), "/data/models")
+
+    with pytest.raises(StageError, match=sentence) as failed:
+        run(trouble)
+
+    assert final == failed.value.final
+
+
+def test_another_pipeline_stages_and_publishes_below_its_own_name(
+    run: RunJob, data: DataFolder
+) -> None:
+    flights = data.below("flights")
+    (data.root / "flights/raw").mkdir(parents=True)
+    (data.root / "flights/raw/data.csv").write_text("x\n2\n")
+    seen: list[Path] = []
+
+    def look(job: Job, out: Path) -> Exit:
+        seen.append(out.parent)
+        return stage()(job, out)
+
+    run(look, data=flights, pipeline=replace(PIPELINE, name="flights"))
+
+    assert [data.root / "flights/.staging"] == seen
+    assert [".staging", "models", "raw"] == names(data.root / "flights")
+    assert ["flights", "raw"] == names(data.root)
