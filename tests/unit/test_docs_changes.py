@@ -53,11 +53,10 @@ def is_there(path: str) -> bool:
 
 
 def is_code(word: str, cell: str) -> bool:
-    """Whether a name is one of a module of the same cell."""
-    modules = [ROOT / path for path in marked(cell) if path.endswith((".py", ".sh"))]
-    return any(
-        re.search(rf"(?m)^(def |class )?{word}\b", path.read_text("utf-8")) for path in modules
-    )
+    """Whether a name is one that a file of the same cell defines."""
+    named = [ROOT / path for path in marked(cell) if "/" in path or path.endswith(".sh")]
+    begins = re.compile(rf"(?m)^(def |class |FROM \w+ AS )?{re.escape(word)}\b")
+    return any(begins.search(path.read_text("utf-8")) for path in named if path.is_file())
 
 
 @pytest.mark.parametrize("change", changes(), ids=lambda change: change.wish)

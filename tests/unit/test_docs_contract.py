@@ -302,5 +302,9 @@ def test_what_the_docs_say_of_the_frame_is_all_that_it_offers() -> None:
     public = re.search(r"(?ms)^__all__ = \[(.*?)\]", source)
     told = {word for text in marked(section("The frame")) for word in re.findall(r"\w+", text)}
 
+    inner = {"command", "errors", "files", "signals"}  # their names are the package's own
+    modules = {path.stem for path in (BASE / "stageframe").glob("[!_]*.py")} - inner
+
     assert public
     assert set() == set(re.findall(r'"(\w+)"', public[1])) - told
+    assert set() == modules - told
