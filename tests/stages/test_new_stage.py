@@ -1,5 +1,7 @@
 """A new stage's folder builds, runs and keeps the contract before its first edit."""
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -31,9 +33,16 @@ def cleared(engine: Engine) -> Iterator[None]:
 
 
 def run(checkout: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the project's commands in a checkout."""
+    """Run one of the project's commands in a checkout, on the table of that checkout."""
+    environment = {k: v for k, v in os.environ.items() if k != "MICROSTAGE_STAGES"}
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd=checkout, stdin=subprocess.DEVNULL
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=checkout,
+        env=environment,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -50,6 +59,7 @@ def test_a_copy_of_the_trainer_trains(checkout: Path, engine: Engine) -> None:
     assert 0 == built.returncode, built.stderr
     assert usage.stdout.startswith(f"usage: {NAME} ")
     assert (0, 500) == (result.code, result.summary["rows"])
+    assert 40 > len((checkout / "containers" / NAME / "stage.py").read_text().splitlines())
 
 
 @pytest.mark.usefixtures("cleared")
@@ -71,11 +81,11 @@ def test_a_copy_keeps_the_contract(checkout: Path) -> None:
         (["train"], 64, "containers/train is there already"),
         (["airflow"], 64, "containers/platform/airflow is there already"),
         (["builder"], 64, "'builder' is taken"),
-        (["mine", "--like"], 64, "STAGE"),
+        (["mine", "--like"], 64, "--like"),
         (["mine", "--like", "../train"], 64, "'../train' is no stage"),
         (["mine", "--like", "dance"], 66, "containers/dance"),
-        (["mine", "--dance"], 64, "'--dance'"),
-        (["mine", "yours"], 64, "'yours'"),
+        (["mine", "--dance"], 64, "--dance"),
+        (["mine", "yours"], 64, "yours"),
     ],
 )
 def test_a_wrong_name_is_refused_with_one_sentence(
@@ -83,9 +93,11 @@ def test_a_wrong_name_is_refused_with_one_sentence(
 ) -> None:
     before = sorted((checkout / "containers").iterdir())
     result = run(checkout, "scripts/new_stage", *arguments)
+    usage, _, sentence = result.stderr.rstrip("\n").rpartition("\n")
 
-    assert (code, "", 1) == (result.returncode, result.stdout, len(result.stderr.splitlines()))
-    assert says in result.stderr
+    assert (code, "") == (result.returncode, result.stdout)
+    assert usage == "" or usage.startswith("usage: ")
+    assert says in sentence
     assert before == sorted((checkout / "containers").iterdir())
 
 
@@ -100,3 +112,23 @@ def test_the_image_of_a_pinned_row_is_copied(checkout: Path) -> None:
 
     assert (0, "") == (result.returncode, result.stderr)
     assert (checkout / "containers" / "mine" / "stage.lua").is_file()
+
+
+def test_a_row_that_is_like_another_has_its_image_copied(checkout: Path) -> None:
+    result = run(checkout, "scripts/new_stage", "mine", "--like", "validate")
+
+    assert (0, "") == (result.returncode, result.stderr)
+    assert "containers/mine is a copy of predict, for validate and " in result.stdout
+    # To swap a row is to swap all that are like it.
+    assert ["predict"] == re.findall(r"scripts/swap_stage (\w+) ", result.stdout)
+    assert (checkout / "containers" / "mine" / "predict.py").is_file()
+
+
+def test_what_linters_and_python_leave_is_not_copied(checkout: Path) -> None:
+    for name in ("__pycache__", ".cache"):
+        (checkout / "containers" / "train" / name).mkdir(exist_ok=True)
+    run(checkout, "scripts/new_stage", "mine")
+
+    made = {path.name for path in (checkout / "containers" / "mine").iterdir()}
+    there = {path.name for path in (REPOSITORY / "containers" / "train").iterdir()}
+    assert there - {"__pycache__", ".cache"} == made
