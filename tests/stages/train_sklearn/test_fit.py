@@ -5,21 +5,21 @@ import json
 import numpy as np
 import pytest
 from harness import Engine, RunStage
-from trainers import KINDS, features, fit, inputs, itself, served, targets
+from trainers import features, fit, inputs, itself, served, targets
 
 IMAGE = "train_sklearn"
 
 # Run in the image: what scikit-learn predicts with the classifier that the stage trains.
-OWN = f"""
+OWN = """
 import sys
 sys.path.insert(0, "/app")
-import numpy as np, stage
-kinds, classes = {KINDS}, CLASSES
-labels = [str(code) for code in range(classes)]
-blocks = stage.read_table(stage.IN / "split" / "train.csv", list(kinds), labels)
-x, y = (np.concatenate(parts) for parts in zip(*blocks))
-params = vars(stage.parse_arguments(["fit", "--rounds", "40"]))
-model = stage.train(x, y, list(kinds.values()), classes, params)
+import fit, numpy as np
+from stageframe.training import read_prepared, read_training
+prepared = read_prepared()
+blocks, y = read_training(prepared)
+params = {"rounds": 40, "learning_rate": 0.05, "leaves": 15, "leaf_rows": 50, "l2": 5.0}
+params |= {"columns": 0.8, "seed": 17}
+model = fit.train(np.concatenate(blocks), y, prepared, params)
 other = np.genfromtxt("/in/features/data.csv", delimiter=",", skip_header=1)
 np.save("/out/own.npy", model.predict_proba(other))
 """
@@ -45,7 +45,7 @@ def test_predict_gives_scikit_learns_probabilities_bit_for_bit(
     x, other = features(4000), features(3000, seed=1)
     files = inputs(x, targets(x, classes), classes)
     fitted = fit(run_stage, IMAGE, files, rounds=40)
-    own = itself(engine, IMAGE, OWN.replace("CLASSES", str(classes)), other, {**files})
+    own = itself(engine, IMAGE, OWN, other, {**files})
 
     assert own.tolist() == served(run_stage, fitted, other).tolist()
     assert 20 < len(np.unique(own[:, 1]))
