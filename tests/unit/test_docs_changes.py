@@ -67,7 +67,7 @@ def test_what_is_to_be_touched_is_there(change: Change) -> None:
     known |= VARIABLES | SETTINGS | parameters
     unknown = []
     for word in marked(change.touch):
-        path = "/" in word or word.startswith(".") or word.endswith(".sh")
+        path = "/" in word or "." in word
         if word.startswith("params = "):
             tomllib.loads(word)
         elif not (
