@@ -5,8 +5,7 @@ the file is mended, so that their runs go on.
 """
 
 from microstage.errors import USAGE, StageError
-from microstage.pipelines import pipeline_names
-from microstage.schedule import checked_pipeline
+from microstage.schedule import faults
 
-if faults := {fault for name in pipeline_names() if (fault := checked_pipeline(name).fault)}:
-    raise StageError(USAGE, "\n".join(sorted(faults)))
+if found := faults():
+    raise StageError(USAGE, "\n".join(found))

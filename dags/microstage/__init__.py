@@ -3,18 +3,21 @@
 Imports go one way, from the bottom of this list to its top:
 
     errors        exit codes, and one sentence for every failure
+    data_folder   paths, files and digests of a pipeline's data
     table         a row of the table of stages, checked
     pipelines     dags/stages.toml and dags/pipelines/*.toml: the rows of each pipeline
+    last_good     the table as it was when it was last whole
     jobs          one run of a row: every placeholder filled
-    data_folder   paths, files and digests of a pipeline's data
-    publishing    an output directory, put in its place as a whole or not at all
     inputs        what a job reads
+    publishing    an output directory, put in its place as a whole or not at all
     contract      one job: inputs checked, run by an engine, outputs checked and published
-    engines/      what a job is run in: container, process
-    operator      the Airflow task that runs a job
-    sensors       wait for data
-    decisions     where people decide
+    engines/      what a job is run in: process, container
     schedule      when DAGs run, and for which pipelines
+    sensors       wait for data
+    operator      the Airflow task that runs a job
+    published     what the rows have published for a day
+    verdicts      what a comparison says about a promotion
+    decisions     where people decide
     alerts        tell people when a task has failed
 
 Up to contract, and in engines/process, it is Python's standard library alone.

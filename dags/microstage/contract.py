@@ -76,7 +76,7 @@ class Run:
 class Engine(Protocol):
     """What a job is run in: microstage.engines has one module for each kind."""
 
-    def __call__(self, job: Job, staging: Path) -> Exit:
+    def __call__(self, job: Job, staging: Path, /) -> Exit:
         """Run the job, whose sources are all there, with `staging` as its /out; tell how it ended.
 
         Raises StageError where it could not be run.

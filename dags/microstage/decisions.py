@@ -55,7 +55,7 @@ class FetchModel(StageOperator):
                 self.log.warning("The Variable %s is set: %s, not production.", variable, path)
                 return {"path": path}
             summary = super().execute(context)
-            return {"path": target_of(pipeline, self.stage, self.ds), **summary}
+            return {**summary, "path": target_of(pipeline, self.stage, self.ds)}
         except StageError as error:
             raise AirflowFailException(str(error)) from None
 

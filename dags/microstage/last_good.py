@@ -13,7 +13,14 @@ from pathlib import Path
 
 from microstage.data_folder import DataFolder
 from microstage.errors import StageError
-from microstage.pipelines import DEFAULT, Pipeline, load_pipeline, pipeline_path, table_path
+from microstage.pipelines import (
+    DEFAULT,
+    Pipeline,
+    folder_of,
+    load_pipeline,
+    pipeline_path,
+    table_path,
+)
 
 FOLDER = ".tables"
 
@@ -23,7 +30,7 @@ def load_for_run(name: str, data: DataFolder, warn: Callable[[str], None]) -> Pi
 
     Raises StageError (64) where they are broken and no copy is there.
     """
-    copy = data.root / FOLDER / table_path().name
+    copy = _copy(data)
     try:
         pipeline = load_pipeline(name)
     except StageError as error:
@@ -33,9 +40,24 @@ def load_for_run(name: str, data: DataFolder, warn: Callable[[str], None]) -> Pi
             raise error from None
         warn(f"{error} Until that is mended, this run goes on with the table as it was before.")
         return pipeline
-    for path in {pipeline_path(DEFAULT), pipeline_path(name)}:
-        _keep(data, path, copy.parent / path.relative_to(table_path().parent))
+    try:
+        for path in {pipeline_path(DEFAULT), pipeline_path(name)}:
+            _keep(data, path, copy.parent / path.relative_to(table_path().parent))
+    except OSError as error:
+        warn(f"The table could not be copied to {copy.parent}, for when it is broken: {error}.")
     return pipeline
+
+
+def last_whole(name: str) -> Pipeline | None:
+    """Return a pipeline as its files were when they were last whole; None where nobody knows."""
+    try:
+        return load_pipeline(name, _copy(DataFolder.from_environment(folder_of(name))))
+    except (StageError, OSError):
+        return None
+
+
+def _copy(data: DataFolder) -> Path:
+    return data.root / FOLDER / table_path().name
 
 
 def _keep(data: DataFolder, path: Path, copy: Path) -> None:

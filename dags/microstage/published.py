@@ -42,7 +42,8 @@ class Published:
         found = [
             name.fullmatch(str(path.parent.relative_to(self.data.root))) for path in sorted(there)
         ]
-        until = [match[1] for match in found if match and match[1] <= self.ds]
+        days = [match[1] for match in found if match and match.groups()]
+        until = [day for day in days if day <= self.ds]
         url = os.environ.get("MICROSTAGE_REPORTS_URL", "")
         folder = f"/{self.pipeline.folder}" if self.pipeline.folder else ""
         return f"{url}{folder}/{until[-1]}/report.html" if until else ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, get_parsing_context
 from croniter import croniter
 
 from microstage.errors import USAGE, StageError
-from microstage.pipelines import NAME, Pipeline, load_pipeline, pipeline_names
+from microstage.last_good import last_whole
+from microstage.pipelines import NAME, Pipeline, check_name, load_pipeline, pipeline_names
 
 # The day of a run. A run that was triggered without a logical date has no `ds`: then it is the
 # day on which it was triggered.
@@ -27,21 +29,37 @@ def pipelines() -> Iterator[Pipeline]:
     and no run is started. dags/check_pipelines.py tells the UI. While Airflow runs a task, for
     which it parses the file too, it is the pipeline of that task's DAG alone.
     """
-    names = pipeline_names()
-    of_task = (get_parsing_context().dag_id or "").partition(".")[0]
-    for name in [of_task] if of_task in names[1:] else names:
+    names = dict.fromkeys(pipeline_names())
+    of_task, dot, _ = (get_parsing_context().dag_id or "").partition(".")
+    for name in [of_task] if dot and of_task in names else names:
         if NAME.fullmatch(name):
             yield checked_pipeline(name)
 
 
+def faults() -> list[str]:
+    """Return what is wrong with the files of pipelines, one sentence each."""
+    names = pipeline_names()
+    found = {fault for name in names if (fault := checked_pipeline(name).fault)}
+    for name in names[1:]:
+        try:
+            check_name(name, {})  # pipelines/default.toml is nobody's
+        except StageError as error:
+            found.add(str(error))
+    return sorted(found)
+
+
 def checked_pipeline(name: str) -> Pipeline:
-    """Return a pipeline whose schedules Airflow takes; or, with its `fault`, what is left of it."""
+    """Return a pipeline whose schedules Airflow takes; or, with its `fault`, what is left of it.
+
+    Its window and history are then those that it had, as a run that has begun goes by them.
+    """
     try:
         pipeline = load_pipeline(name)
         for dag in pipeline.schedules:
             timetable(pipeline, dag)
     except StageError as error:
-        return Pipeline(name, model=name, fault=str(error))
+        left = last_whole(name) or Pipeline(name, model=name)
+        return replace(left, rows={}, schedules={}, fault=str(error))
     return pipeline
 
 
@@ -50,6 +68,11 @@ def timetable(pipeline: Pipeline, dag: str) -> CronTriggerTimetable | None:
     cron = pipeline.schedules.get(dag)
     if cron is None:
         return None
-    if not cron.startswith("@") and not croniter.is_valid(cron):
-        raise StageError(USAGE, f"{pipeline.file}, pipeline: {cron!r} of {dag} is no time to run.")
+    try:
+        if not cron.startswith("@"):
+            croniter(cron).get_next()  # there is no 30 February
+    except ValueError:
+        raise StageError(
+            USAGE, f"{pipeline.file}, pipeline: {cron!r} of {dag} is no time to run."
+        ) from None
     return CronTriggerTimetable(cron, timezone="UTC", run_immediately=NOT_LATER)

@@ -17,7 +17,7 @@ from microstage.data_folder import MANIFEST, DataFolder
 from microstage.errors import USAGE, StageError
 from microstage.jobs import resolve, target_of, writer_of
 from microstage.last_good import load_for_run
-from microstage.pipelines import DEFAULT, Pipeline, folder_of
+from microstage.pipelines import DEFAULT, Pipeline, folder_of, shown
 from microstage.schedule import DS
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def look_for_data(pipeline: str, folders: list[str], files: list[str]) -> Look:
             # ctime and not mtime: copying tools set mtime back to that of the original.
             changed = max((path / name).stat().st_ctime for name in files)
         except OSError:
-            return None, f"{folder} lacks {' or '.join(files)}"
+            return None, f"{shown(pipeline, folder)} lacks {' or '.join(files)}"
         if time.time() - changed < SETTLED_SECONDS:
-            return None, f"the files in {folder} are still changing"
+            return None, f"the files in {shown(pipeline, folder)} are still changing"
     return folders, ""
 
 
@@ -56,7 +56,8 @@ def look_for_model(pipeline: str, folder: str) -> Look:
     try:
         return json.loads(manifest.read_bytes())["sources"]["model"], ""
     except FileNotFoundError:
-        return None, f"there is no {folder}; see why in the DAG that publishes it"
+        there = shown(pipeline, folder)
+        return None, f"there is no {there}; see why in the DAG that publishes it"
 
 
 LOOKS: dict[str, Callable[..., Look]] = {"data": look_for_data, "model": look_for_model}

@@ -137,6 +137,16 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     return write
 
 
+@pytest.fixture
+def pipeline_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for files of pipelines, beside the shipped table."""
+    folder = tmp_path / "dags/pipelines"
+    folder.mkdir(parents=True)
+    (folder.parent / "stages.toml").write_bytes((PIPELINES / "stages.toml").read_bytes())
+    monkeypatch.setenv("MICROSTAGE_STAGES", str(folder.parent / "stages.toml"))
+    return folder
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f'"{key}" = {_toml(item)}' for key, item in value.items()) + "}"

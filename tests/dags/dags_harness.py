@@ -25,6 +25,13 @@ def states(run: Any) -> dict[str, tuple[str, int]]:
     return {ti.task_id: (str(ti.state), ti.try_number) for ti in run.get_task_instances()}
 
 
+def schedule(dag: Any) -> str:
+    """Return the cron expression of a DAG, "None" where it is started by hand alone."""
+    from airflow.serialization.encoders import coerce_to_core_timetable  # noqa: PLC0415 - as below
+
+    return str(coerce_to_core_timetable(dag.timetable).summary)
+
+
 def read_xcom(run: Any, task: str, key: str = "return_value") -> Any:
     """Return what a task of a run returned, or left under another key."""
     # Not at the top: Airflow reads its environment on the first import, and conftest.py sets it.

@@ -58,7 +58,7 @@ def test_a_dag_ends_in_its_one_chain(bag: DagBag, dag_id: str) -> None:
 def test_every_task_waits_decides_or_is_a_row_of_its_pipeline(bag: DagBag, dag_id: str) -> None:
     pipeline = "flights" if dag_id.startswith("flights.") else "default"
     rows = load_pipeline(pipeline).rows
-    tasks = bag.dags[dag_id].tasks
+    tasks: list[Any] = bag.dags[dag_id].tasks
     stages = [task for task in tasks if isinstance(task, StageOperator)]
 
     assert stages
