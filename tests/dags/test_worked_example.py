@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +21,6 @@ NAMED = f"microstage/select_columns:{VERSION}"  # in the example
 BUILT = f"microstage/select_columns:{INSTALL}"  # here, so that a user's own image stays
 DAYS = ["2013-01-04", "2013-01-05", DAY]
 BLOCK = re.compile(r"(?ms)^<!-- file: (\S+) -->\n```\w+\n(.*?^)```$")
-
-Stage = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -49,36 +47,39 @@ def image(example: Path, engine: docker.DockerClient) -> Iterator[str]:
     engine.images.remove(BUILT, force=True)
 
 
-@pytest.fixture
-def stage(data: Path, example: Path, image: str, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Run a row of the example's pipeline; returns its summary."""
+@pytest.fixture(scope="module")
+def data(example: Path, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty data folder, and an Airflow that knows the example's files alone."""
+    folder = tmp_path_factory.mktemp("data")
     bundle = {
         "name": "worked-example",
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
         "kwargs": {"path": str(example / "dags")},
     }
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
-    monkeypatch.setenv("MICROSTAGE_STAGES", str(example / "dags/stages.toml"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+        patch.setenv("MICROSTAGE_STAGES", str(example / "dags/stages.toml"))
+        patch.setenv("MICROSTAGE_DATA", str(folder))
+        yield folder
+
+
+def run_stage(row: str, ds: str = DAY, **arguments: Any) -> dict[str, Any]:
+    """Run a row of the example's pipeline; return its summary."""
     from microstage.operator import StageOperator  # noqa: PLC0415 - after the environment
 
-    def run(row: str, ds: str = DAY, **arguments: Any) -> dict[str, Any]:
-        operator = StageOperator(task_id=row, pipeline="lean", ds=ds, force=False, **arguments)
-        ti = SimpleNamespace(
-            dag_id="test", run_id=ds, task_id=row, map_index=-1, try_number=1
-        )  # fmt: skip
-        summary: dict[str, Any] = operator.execute({"ti": ti})  # type: ignore[typeddict-item]
-        return summary
-
-    return run
+    operator = StageOperator(task_id=row, pipeline="lean", ds=ds, force=False, **arguments)
+    ti = SimpleNamespace(dag_id="test", run_id=ds, task_id=row, map_index=-1, try_number=1)
+    summary: dict[str, Any] = operator.execute({"ti": ti})  # type: ignore[typeddict-item]
+    return summary
 
 
-@pytest.fixture
-def trained(stage: Stage, example: Path) -> Any:
+@pytest.fixture(scope="module")
+def trained(data: Path, example: Path) -> Any:
     """A run of the example's DAG, on three days of data."""
     from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - after the environment
 
     for day in DAYS:
-        stage("generate", day, stage_params={"rows": 400})
+        run_stage("generate", day, stage_params={"rows": 400})
     bag = DagBag(example / "dags/train_lean.py")
     assert {} == bag.import_errors
     return bag.dags["lean.train_lean"].test(logical_date=datetime(2013, 1, 6, tzinfo=UTC))
@@ -118,15 +119,15 @@ def test_the_model_learns_from_the_columns_that_the_stage_between_has_chosen(
 
 
 def test_such_a_model_is_compared_predicts_and_is_reported_on_as_any_other(
-    trained: Any, stage: Stage, data: Path
+    trained: Any, data: Path
 ) -> None:
     model = f"models/{DAY}"
     features = read(data / "lean" / model / "model.json")["features"]
 
-    compared = stage("compare")
-    transformed = stage("transform", model=model)
-    predicted = stage("predict", model=model)
-    reported = stage("monitor", model=model)
+    compared = run_stage("compare")
+    transformed = run_stage("transform", model=model)
+    predicted = run_stage("predict", model=model)
+    reported = run_stage("monitor", model=model)
 
     assert ("first", 1) == (compared["verdict"], compared["days"])
     assert (400, 12) == (transformed["rows"], transformed["ignored_columns"])
