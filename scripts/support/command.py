@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,9 +47,15 @@ class Parser(argparse.ArgumentParser):
 def end(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Run a script and end with its exit code; what it cannot do is one sentence on stderr."""
     try:
-        sys.exit(main(sys.argv[1:]))
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+        sys.exit(code)
     except StageError as error:
         print(error, file=sys.stderr)
         sys.exit(error.code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever reads has enough, as `head` has. https://docs.python.org/3/library/signal.html
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -39,6 +39,13 @@ def test_a_command_prints_its_usage_and_refuses_what_it_does_not_know(command: P
     assert "Traceback" not in wrong.stderr
 
 
+def test_a_reader_that_has_enough_gets_no_trace() -> None:
+    line = f"{sys.executable} {SCRIPTS / 'run_dates'} --help | true"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+
+    assert "" == done.stderr
+
+
 @every_command
 def test_style_is_checked_in_every_command(command: Path) -> None:
     assert f'"scripts/{command.name}"' in (ROOT / "pyproject.toml").read_text()
