@@ -11,9 +11,10 @@ failure, the end on SIGTERM, summary.json.
     program.verb("fit", fit, "train on split/train.csv", Parameter("seed", whole(0), 17, "of it"))
     sys.exit(program.run())
 
-The standard library alone, for Python 3.11 and newer. `stageframe.tables` reads and writes tables;
-it needs NumPy, so it is imported by name, by those that have it. No image needs the frame: a stage
-is what keeps the contract, in any language.
+The standard library alone, for Python 3.11 and newer. Beside it, by name: `stageframe.values` and
+`stageframe.csv_files`, what fields mean and tables of texts; and for those that have NumPy,
+`stageframe.tables` of numbers, and `stageframe.training`, what trainers share. No image needs the
+frame: a stage is what keeps the contract, in any language.
 """
 
 from stageframe.command import (

@@ -9,7 +9,8 @@ def end_on_signal() -> None:
     """End at once on SIGTERM and SIGINT, as PID 1 and inside a long C call too.
 
     Python runs handlers in the main thread only, once its C call is over; the wake-up descriptor
-    is written at once, whichever thread the signal reached.
+    is written at once, whichever thread the signal reached. It takes a call that lets other threads
+    run, as those of NumPy and of the trainers do.
     https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
     """
     reader, writer = os.pipe()
