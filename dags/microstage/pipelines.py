@@ -20,6 +20,12 @@ from microstage.table import More, Row, check_networks, check_rows, checked
 
 DEFAULT = "default"  # the pipeline of stages.toml, whose DAGs and folders have no prefix
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # of a pipeline, and so of a file
+# A table of release 1.0, say, whose DAG files knew the times themselves.
+UNSCHEDULED = (
+    "{file} has no schedule in a section [pipeline], so none of its DAGs starts by itself; take "
+    "that section over from the shipped dags/stages.toml, and what its rows say of "
+    "{{registered_model}}."
+)
 OVERLAID = ("params", "limits")  # key by key
 NEVER = "none"  # the schedule of a DAG that is started by hand alone
 SECTION = {"name": str, "schedule": dict, "window": int, "history": int, "model": str}
@@ -37,6 +43,7 @@ class Pipeline:
     history: int = 28  # days that a report goes back
     model: str = "microstage"  # name of the registered model
     fault: str = ""  # why it cannot be read; then it has no rows and no schedules
+    notice: str = ""  # what is to be known of its file, although it can be read
 
     @property
     def folder(self) -> str:
@@ -127,6 +134,7 @@ def load_pipeline(name: str = DEFAULT, table: Path | None = None) -> Pipeline:
         rows=check_rows(rows, networks, files),
         schedules={dag: cron for dag, cron in section.get("schedule", {}).items() if cron != NEVER},
         **{key: section[key] for key in ("window", "history", "model") if key in section},
+        notice="" if "schedule" in section else UNSCHEDULED.format(file=table.name),
     )
 
 

@@ -39,7 +39,8 @@ def pipelines() -> Iterator[Pipeline]:
 def faults() -> list[str]:
     """Return what is wrong with the files of pipelines, one sentence each."""
     names = pipeline_names()
-    found = {fault for name in names if (fault := checked_pipeline(name).fault)}
+    checked = [checked_pipeline(name) for name in names]
+    found = {said for one in checked for said in (one.fault, one.notice) if said}
     for name in names[1:]:
         try:
             check_name(name, {})  # pipelines/default.toml is nobody's

@@ -58,6 +58,20 @@ def test_broken_files_are_one_import_error_and_their_dags_stay_without_a_schedul
     assert ["rollback"] == [name for name in NAMES if schedules[name] == "None"]
 
 
+def test_a_table_of_release_1_0_has_its_dags_and_a_notice_that_none_starts_by_itself(
+    pipeline_files: Path,
+) -> None:
+    table = pipeline_files.parent / "stages.toml"
+    head, _, rest = table.read_text().partition("[pipeline]")
+    table.write_text(head + rest[rest.index("[networks.") :])
+    bag = DagBag(DAGS)
+    [(file, told)] = bag.import_errors.items()
+
+    assert "check_pipelines.py" == Path(file).name
+    assert "stages.toml has no schedule in a section [pipeline]" in told
+    assert dict.fromkeys(NAMES, "None") == {name: schedule(bag.dags[name]) for name in NAMES}
+
+
 def test_a_file_of_an_impossible_name_is_an_import_error_and_makes_no_dag(
     pipeline_files: Path,
 ) -> None:

@@ -1,12 +1,13 @@
 """The sensors: what counts as complete data, which predictions, how waiting ends."""
 
 import asyncio
-import importlib
 import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pendulum
@@ -15,7 +16,15 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from dags_harness import DAY, read_xcom, states
 
 from microstage import sensors
-from microstage.sensors import LookTrigger, WaitForPredictions, look_for_data, look_for_model
+from microstage.errors import StageError
+from microstage.pipelines import load_pipeline
+from microstage.sensors import (
+    LookTrigger,
+    WaitForData,
+    WaitForPredictions,
+    look_for_data,
+    look_for_model,
+)
 
 FILES = ["data.csv", "target.csv"]
 
@@ -67,6 +76,38 @@ def test_every_day_of_the_window_is_waited_for(data: Path) -> None:
     assert "raw/2013-01-05" in missing
 
 
+def test_what_is_missing_is_told_as_it_is_below_the_data_folder(data: Path) -> None:
+    folder = f"raw/{DAY}"
+    nothing = look_for_data("flights", [folder], FILES)
+    write(data / "flights" / folder, *FILES)
+    fresh = look_for_data("flights", [folder], FILES)
+
+    assert (None, f"flights/{folder} lacks data.csv or target.csv") == nothing
+    assert (None, f"the files in flights/{folder} are still changing") == fresh
+    assert "there is no flights/predictions/x;" in look_for_model("flights", "predictions/x")[1]
+
+
+def test_what_must_be_there_of_a_day_is_what_the_row_that_writes_it_declares(
+    table: Callable[..., None],
+) -> None:
+    table(
+        make={"writes": {"to": "raw/{ds}", "files": ["rows.csv", "labels.csv"]}},
+        fit={"reads": {"raw": "raw/{day}", "model": "{model}"}},
+        odd={"reads": {"raw": "raw/{ds}"}},
+    )
+    pipeline = load_pipeline()
+    fit = WaitForData(task_id="wait", stage="fit", ds=DAY, window=2)
+    some = WaitForData(task_id="some", stage="fit", ds=DAY, files=["rows.csv"])
+
+    assert {
+        "folders": ["raw/2013-01-05", f"raw/{DAY}"],
+        "files": ["rows.csv", "labels.csv"],
+    } == fit.arguments(pipeline)
+    assert {"folders": [f"raw/{DAY}"], "files": ["rows.csv"]} == some.arguments(pipeline)
+    with pytest.raises(StageError, match=r"stage odd: it reads no \{day\} that a stage writes"):
+        WaitForData(task_id="odd", stage="odd", ds=DAY).arguments(pipeline)
+
+
 def test_predictions_tell_which_model_made_them(data: Path) -> None:
     nothing = look_for_model("default", f"predictions/{DAY}")
     write(data / "predictions" / DAY)
@@ -85,7 +126,7 @@ def test_a_trigger_survives_being_stored() -> None:
     path, fields = LookTrigger("data", arguments, 12.5, 0.5).serialize()
 
     assert "microstage.sensors.LookTrigger" == path
-    assert fields == LookTrigger(**json.loads(json.dumps(fields))).serialize()[1]
+    assert (path, fields) == resolve_name(path)(**json.loads(json.dumps(fields))).serialize()
 
 
 @pytest.mark.parametrize(
@@ -104,14 +145,38 @@ def test_a_task_that_the_release_before_left_waiting_wakes_up(
         json.dumps({"sources": {"model": f"production/{DAY}"}})
     )
     fields = {"look": look, "arguments": arguments, "deadline": time.time() + 9, "every": 0.1}
-    trigger = importlib.import_module("stage_sensors").LookTrigger(**fields)
+    trigger = resolve_name("stage_sensors.LookTrigger")(**fields)
+    path, stored = trigger.serialize()
+
+    assert {"result": result, "missing": ""} == event(trigger)
+    # Should the triggerer be restarted meanwhile, it is stored again as it is now.
+    assert event(trigger) == event(resolve_name(path)(**stored))
+
+
+@pytest.mark.parametrize(
+    ("look", "arguments", "missing"),
+    [
+        ("data", {"days": [DAY], "files": FILES}, f"raw/{DAY} lacks data.csv or target.csv"),
+        ("predictions", {"ds": DAY}, f"there is no predictions/{DAY}"),
+    ],
+)
+def test_a_task_that_the_release_before_left_waiting_waits_no_longer_than_it_was_told_to(
+    data: Path, look: str, arguments: dict[str, Any], missing: str
+) -> None:
+    fields = {"look": look, "arguments": arguments, "deadline": time.time(), "every": 0.1}
+    found = event(resolve_name("stage_sensors.LookTrigger")(**fields))
+
+    assert found["result"] is None
+    assert missing in found["missing"]
+
+
+def event(trigger: Any) -> Any:
+    """Return what a trigger tells, as the triggerer waits for it."""
 
     async def first() -> Any:
         return (await anext(trigger.run())).payload
 
-    assert {"result": result, "missing": ""} == asyncio.run(first())
-    # Should the triggerer be restarted meanwhile, it is stored again as it is now.
-    assert type(trigger)(**trigger.serialize()[1]).arguments == trigger.arguments
+    return asyncio.run(first())
 
 
 def test_a_deferred_task_goes_on_when_the_data_is_there(tiny: dict[str, Any], data: Path) -> None:

@@ -99,5 +99,5 @@ def test_an_image_that_is_not_there_or_has_no_list_is_refused_with_66(builder: B
     bare = builder.run("scripts/audit", f"{builder.prefix}/debian:trixie")
 
     assert (66, 66) == (absent.returncode, bare.returncode)
-    assert f"there is no image {builder.tag('trian')}" in absent.stderr
+    assert f"There is no image {builder.tag('trian')}" in absent.stderr
     assert "carries no list of its contents" in bare.stderr

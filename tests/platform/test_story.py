@@ -249,7 +249,7 @@ def test_a_day_without_predictions_alerts_at_its_deadline(story: Story) -> None:
 
     assert states["wait_for_predictions"] == "failed"
     assert len(mails) == 1
-    assert "there is no predictions/2013-02-20" in mails[0]["text"]
+    assert "there is no flights/predictions/2013-02-20" in mails[0]["text"]
 
 
 def test_a_failed_stage_alerts_with_its_own_sentence_and_a_link_to_its_log(story: Story) -> None:

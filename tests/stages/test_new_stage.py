@@ -21,7 +21,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("containers", "dags", "scripts"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=ignored)
-    for name in ("build_images.sh", "docker-bake.hcl", "pyproject.toml"):
+    for name in ("build_images.sh", "docker-bake.hcl", "pyproject.toml", ".env.example"):
         shutil.copy(REPOSITORY / name, tmp_path)
     return tmp_path
 

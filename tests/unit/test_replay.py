@@ -9,13 +9,8 @@ CONTAINERS = Path(__file__).parents[2] / "containers"
 
 def test_missing_flights_are_a_missing_input() -> None:
     # -S: without site-packages, whatever is installed in them.
-    command = [
-        sys.executable,
-        "-S",
-        CONTAINERS / "replay/stage.py",
-        "generate",
-        "--date=2013-01-01",
-    ]
+    stage = str(CONTAINERS / "replay/stage.py")
+    command = [sys.executable, "-S", stage, "generate", "--date=2013-01-01"]
     environment = {"PYTHONPATH": str(CONTAINERS / "platform/base")}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
