@@ -1,10 +1,19 @@
-"""The table of stages as the tests have it: a test depends on nothing that a user has swapped."""
+"""The table of stages as the tests have it: a test depends on nothing that a user has changed."""
 
 import re
 
 from harness import REPOSITORY, reference
 
 from microstage.pipelines import load_pipeline
+
+# The times of the default pipeline, and what is as long as it says.
+SECTION = """[pipeline]
+window = 1
+history = 28
+model = "microstage"
+schedule = { generate_data = "@daily", train_model = "@weekly", predict = "@daily", monitor = "@daily" }
+
+"""
 
 # The pipeline that the demo runs.
 FLIGHTS = """
@@ -30,12 +39,22 @@ TESTED = {
 }
 
 
+IMAGE_LINE = re.compile(r"(?m)^image\s*=.*\n")
+
+
 def table_of_the_tests() -> str:
-    """dags/stages.toml with the images of TESTED, whichever a user has put in their place."""
+    """dags/stages.toml with SECTION and the images of TESTED, whatever a user has in their place."""
     shipped = REPOSITORY / "dags" / "stages.toml"
-    text = shipped.read_text("utf-8")
-    for row in load_pipeline(table=shipped).rows.values():
-        if row.work in TESTED and not row.like:
-            own = re.compile(rf"(?ms)^(\[stages\.{row.stage}\]$.*?^image\s*=\s*)\"[^\"]*\"")
-            text = own.sub(rf'\1"{reference(TESTED[row.work])}"', text, count=1)
-    return text
+    rows = load_pipeline(table=shipped).rows
+
+    def as_shipped(table: re.Match[str]) -> str:
+        text, stage = table.group(), table["stage"]
+        if not stage:
+            return SECTION
+        if re.search(r"(?m)^like\s*=", text):
+            return IMAGE_LINE.sub("", text)
+        image = reference(TESTED.get(rows[stage].work, rows[stage].image))
+        return IMAGE_LINE.sub(f'image = "{image}"\n', text)
+
+    tables = r"(?ms)^\[(?:pipeline|stages\.(?P<stage>\w+))\]$.*?(?=^\[|\Z)"
+    return re.sub(tables, as_shipped, shipped.read_text("utf-8"))

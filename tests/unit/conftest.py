@@ -1,10 +1,12 @@
 """Tables of the tests' own, and jobs that need neither Docker nor Airflow."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped import table_of_the_tests
 from unit_harness import PIPELINE, ROW, RunJob, Stage
 
 from microstage.contract import Run, run_job
@@ -12,6 +14,16 @@ from microstage.data_folder import DataFolder
 from microstage.jobs import Job
 from microstage.pipelines import Pipeline
 from microstage.table import Row
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped() -> Iterator[Path]:
+    """The table where a test writes none: the shipped one, whatever a user has swapped in it."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        table = Path(folder, "stages.toml")
+        table.write_text(table_of_the_tests(), encoding="utf-8")
+        patch.setenv("MICROSTAGE_STAGES", str(table))
+        yield table
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from microstage.errors import StageError
-from microstage.pipelines import SCHEDULE, load_pipeline
+from microstage.pipelines import SCHEDULE, load_pipeline, table_path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/pipelines.md").read_text("utf-8")
@@ -18,7 +18,7 @@ MODULES = ROOT / "dags/microstage"
 def table(tmp_path: Path) -> Path:
     """The shipped table, and a folder for pipelines beside it."""
     (tmp_path / "pipelines").mkdir()
-    return Path(shutil.copy(ROOT / "dags/stages.toml", tmp_path))
+    return Path(shutil.copy(table_path(), tmp_path))
 
 
 def named(text: str) -> list[str]:
