@@ -11,7 +11,12 @@ SECTION = """[pipeline]
 window = 1
 history = 28
 model = "microstage"
-schedule = { generate_data = "@daily", train_model = "@weekly", predict = "@daily", monitor = "@daily" }
+
+[pipeline.schedule]
+generate_data = "@daily"
+train_model = "@weekly"
+predict = "@daily"
+monitor = "@daily"
 
 """
 
@@ -39,22 +44,22 @@ TESTED = {
 }
 
 
-IMAGE_LINE = re.compile(r"(?m)^image\s*=.*\n")
+IMAGE = re.compile(r'(?m)^(image\s*=\s*)"[^"]*"(.*\n)')
+TABLES = re.compile(r"(?ms)^\[(?P<kind>pipeline|stages)\.?(?P<name>\w*)\]$.*?(?=^\[|\Z)")
 
 
 def table_of_the_tests() -> str:
-    """dags/stages.toml with SECTION and the images of TESTED, whatever a user has in their place."""
+    """dags/stages.toml with SECTION and the images of TESTED, whatever a user has for them."""
     shipped = REPOSITORY / "dags" / "stages.toml"
     rows = load_pipeline(table=shipped).rows
 
     def as_shipped(table: re.Match[str]) -> str:
-        text, stage = table.group(), table["stage"]
-        if not stage:
-            return SECTION
+        text, name = table.group(), table["name"]
+        if table["kind"] == "pipeline":
+            return "" if name else SECTION
         if re.search(r"(?m)^like\s*=", text):
-            return IMAGE_LINE.sub("", text)
-        image = reference(TESTED.get(rows[stage].work, rows[stage].image))
-        return IMAGE_LINE.sub(f'image = "{image}"\n', text)
+            return IMAGE.sub("", text)
+        image = reference(TESTED.get(rows[name].work, rows[name].image))
+        return IMAGE.sub(rf'\1"{image}"\2', text)
 
-    tables = r"(?ms)^\[(?:pipeline|stages\.(?P<stage>\w+))\]$.*?(?=^\[|\Z)"
-    return re.sub(tables, as_shipped, shipped.read_text("utf-8"))
+    return TABLES.sub(as_shipped, shipped.read_text("utf-8"))
