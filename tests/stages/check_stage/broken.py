@@ -25,7 +25,7 @@ SUMMARY = OUT / "summary.json"
 
 def run(argv: list[str]) -> int:
     """The stage as it is."""
-    return int(stage.main(argv))
+    return int(stage.program.run(argv))
 
 
 def rewrite_summary(**more: object) -> None:
@@ -209,9 +209,10 @@ def mends_rows(argv: list[str]) -> int:
         full = [line + "," * (width - len(row)) for line, row in rows]
         path.chmod(0o600)
         path.write_text("\n".join([*full, ""]) if full else "")
-    for module in list(sys.modules.values()):  # each of the stage's own knows it
-        if str(getattr(module, "__file__", "")).startswith("/app/") and hasattr(module, "IN"):
-            vars(module)["IN"] = mended
+    for name, module in list(sys.modules.items()):  # the frame's and the stage's own know it
+        at = str(getattr(module, "__file__", ""))
+        if at.startswith("/app/") or name.startswith("stageframe."):
+            vars(module).update(dict.fromkeys({"IN"} & vars(module).keys(), mended))
     return run(argv)
 
 
