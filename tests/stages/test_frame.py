@@ -28,7 +28,7 @@ sys.exit(program.run())
 
 # Which modules it has, whether they come from byte code, and whether NumPy came along.
 LOOKED_AT = """
-import importlib, pathlib, sys
+import importlib.util, pathlib, sys
 import stageframe, stageframe.csv_files
 for name in sorted(path.stem for path in pathlib.Path(stageframe.__file__).parent.glob("*.py")):
     code = pathlib.Path(importlib.util.cache_from_source(stageframe.__path__[0] + f"/{name}.py"))
