@@ -84,7 +84,7 @@ def test_a_server_that_hangs_is_known_in_seconds(mlflow: Mlflow) -> None:
     ("answer", "words"),
     [
         (
-            b"HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             "cannot do its work now (error 503)",
         ),
         (b"", "broke the connection off"),
