@@ -38,8 +38,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:  # a worker takes a file's tests of one image, which share what they need
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}:{_image(item)}"))
     chosen = config.getoption("--image")
     if not chosen:
         return
