@@ -36,7 +36,7 @@ localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
 """
 
 
-class Studio:
+class Session:
     """The browser, logged in to Airflow, and the folder that its pictures go to."""
 
     def __init__(self, browser: Browser, pipeline: Pipeline, folder: Path) -> None:
@@ -243,19 +243,19 @@ def green_tasks(states: dict[str, str]) -> int:
     return list(states.values()).count("success")
 
 
-def take_all(studio: Studio, names: list[str]) -> Iterator[str]:
+def take_all(session: Session, names: list[str]) -> Iterator[str]:
     """Take the named pictures, or all; yield a sentence for each that could not be taken."""
-    if unknown := [name for name in names if name not in studio.pages]:
+    if unknown := [name for name in names if name not in session.pages]:
         raise StageError(
-            USAGE, f"There is no page {unknown[0]!r}; there are {', '.join(studio.pages)}."
+            USAGE, f"There is no page {unknown[0]!r}; there are {', '.join(session.pages)}."
         )
-    studio.folder.mkdir(parents=True, exist_ok=True)
-    studio.log_in()
-    for name in names or studio.pages:
+    session.folder.mkdir(parents=True, exist_ok=True)
+    session.log_in()
+    for name in names or session.pages:
         try:
-            studio.pages[name](name)
+            session.pages[name](name)
         except AbsentError as error:
             said = f"{name}.png was not taken: {error}"
             print(said, file=sys.stderr, flush=True)
-            if names or studio.by_demo(name):
+            if names or session.by_demo(name):
                 yield said
