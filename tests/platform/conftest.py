@@ -10,13 +10,6 @@ from images import Builder, docker
 from stack import ROOT, Stack, clone_to, free_port
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker have the one stack, and the others what needs none, file by file."""
-    for item in items:
-        with_stack = "stack" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if with_stack else item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("clone")

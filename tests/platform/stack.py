@@ -99,7 +99,8 @@ class Stack:
         return self.run("docker", "ps", "--all", "--quiet", *arguments).stdout.split()
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 90) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 300) -> None:
+    """Wait as long as a machine may take that does much else."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "waited in vain"

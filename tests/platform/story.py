@@ -67,7 +67,7 @@ class Story:
     def run(self, dag: str, day: dt.date, **conf: Any) -> dict[str, str]:
         """Let the scheduler run a DAG for a day, to its end; return the state of each task."""
         path = self.start(dag, day, **conf)
-        wait_until(lambda: self.state_of(path) in ("success", "failed"), 120)
+        wait_until(lambda: self.state_of(path) in ("success", "failed"))
         return self.states(dag, day)
 
     def states(self, dag: str, day: dt.date) -> dict[str, str]:

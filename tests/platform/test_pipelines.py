@@ -64,10 +64,10 @@ def test_two_pipelines_run_at_once_each_with_its_own_table_window_and_classes(
     training = species.start("train_model", day(3))
     flights.airflow.run("generate_data", [FLIGHTS_DAY], {})
     predicting = flights.start("predict", FLIGHTS_DAY)
-    wait_until(lambda: species.airflow.question("train_model", day(3)), 120)
-    wait_until(lambda: flights.state_of(predicting) == "success", 120)
+    wait_until(lambda: species.airflow.question("train_model", day(3)))
+    wait_until(lambda: flights.state_of(predicting) == "success")
     species.airflow.answer("train_model", day(3), "Approve")
-    wait_until(lambda: species.state_of(training) == "success", 120)
+    wait_until(lambda: species.state_of(training) == "success")
     fitted = species.json(f"models/{day(3)}/preprocess.json")
     after = flights.stack.manifests("flights")
 
@@ -99,7 +99,7 @@ def test_each_predicts_and_reports_with_its_own_model(flights: Story, species: S
 def test_each_is_rolled_back_on_its_own(flights: Story, species: Story) -> None:
     before = flights.aliases()
     species.start("train_model", day(4))
-    wait_until(lambda: species.airflow.question("train_model", day(4)), 120)
+    wait_until(lambda: species.airflow.question("train_model", day(4)))
     species.airflow.answer("train_model", day(4), "Approve")
     approved = species.aliases()
     assert set(species.run("rollback", day(4)).values()) == {"success"}
@@ -154,7 +154,7 @@ def test_a_broken_file_is_one_import_error_and_its_own_runs_go_on(
         wait_until(lambda: import_errors(species))
         errors = import_errors(species)
         put_data(species.data / f"raw/{day(4)}", species.data / f"raw/{day(5)}")
-        wait_until(lambda: species.state_of(run) in ("success", "failed"), 120)
+        wait_until(lambda: species.state_of(run) in ("success", "failed"))
         others = set(flights.run("monitor", FLIGHTS_DAY).values())
         still_there = species.is_known("train_model")
     finally:

@@ -139,7 +139,7 @@ def test_rolling_back_lets_the_two_versions_change_places_once(story: Story) -> 
     body = {"dry_run": False, "task_ids": ["rollback"], "only_failed": False}
     body["dag_run_id"] = run.rpartition("/")[2]
     story.airflow.call("POST", "/api/v2/dags/flights.rollback/clearTaskInstances", body)
-    wait_until(lambda: story.airflow.call("GET", run)["state"] == "success", 120)
+    wait_until(lambda: story.airflow.call("GET", run)["state"] == "success")
     changed = {
         path
         for path, text in story.stack.manifests("flights").items()
@@ -237,7 +237,7 @@ def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_say
         f"http://localhost:{story.stack.setting('REPORTS_PORT')}/flights/2013-01-22/report.html"
         in mails[0]["text"]
     )
-    wait_until(lambda: story.airflow.question("train_model", day(22)), 120)
+    wait_until(lambda: story.airflow.question("train_model", day(22)))
     story.airflow.answer("train_model", day(22), "Reject")
     trained = json.loads((story.data / "models/2013-01-22/preprocess.json").read_text())
     assert len(trained["days"]) == 13
