@@ -105,9 +105,20 @@ class ApprovePromotion(ApprovalOperator):
         hours: float | str,
         pipeline: str = DEFAULT,
         ds: str = DS,
+        retries: int = 2,
+        retry_delay: timedelta = timedelta(seconds=10),
         **kwargs: Any,
     ) -> None:
-        super().__init__(subject="", body="", defaults=self.REJECT, **kwargs)
+        # An answer within seconds of the question may find the scheduler still busy with the asking,
+        # which it then fails (https://github.com/apache/airflow/pull/71579): it is asked once more.
+        super().__init__(
+            subject="",
+            body="",
+            defaults=self.REJECT,
+            retries=retries,
+            retry_delay=retry_delay,
+            **kwargs,
+        )
         self.version = version
         self.comparison = comparison
         self.report = report
