@@ -15,7 +15,7 @@ from typing import Any
 import docker
 import pytest
 from dags_harness import DAY, IMAGE, INSTALL
-from shipped import FLIGHTS, table_of_the_tests
+from shipped import write_pipelines
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -40,11 +40,8 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([str(DAGS), os.environ.get("PYTHONPATH", "")]),
 )
 # The shipped pipelines, whatever a user has swapped in them.
-PIPELINES = Path(HOME, "dags")
-(PIPELINES / "pipelines").mkdir(parents=True)
-(PIPELINES / "stages.toml").write_text(table_of_the_tests())
-(PIPELINES / "pipelines/flights.toml").write_text(FLIGHTS)
-os.environ["MICROSTAGE_STAGES"] = str(PIPELINES / "stages.toml")
+SHIPPED = write_pipelines(Path(HOME, "dags"))
+os.environ["MICROSTAGE_STAGES"] = str(SHIPPED)
 for name in ("MICROSTAGE_HOST_DATA", "AIRFLOW_VAR_MODEL_PATH"):
     os.environ.pop(name, None)
 
@@ -142,7 +139,7 @@ def pipeline_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for files of pipelines, beside the shipped table."""
     folder = tmp_path / "dags/pipelines"
     folder.mkdir(parents=True)
-    (folder.parent / "stages.toml").write_bytes((PIPELINES / "stages.toml").read_bytes())
+    (folder.parent / "stages.toml").write_bytes(SHIPPED.read_bytes())
     monkeypatch.setenv("MICROSTAGE_STAGES", str(folder.parent / "stages.toml"))
     return folder
 

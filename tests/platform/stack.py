@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shipped import FLIGHTS, table_of_the_tests
+from shipped import write_pipelines
 
 from support.airflow_api import Airflow
 
@@ -116,10 +116,8 @@ def clone_to(folder: Path) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     # As shipped, whatever has been swapped since.
-    (folder / "dags/stages.toml").write_text(table_of_the_tests())
     shutil.rmtree(folder / "dags/pipelines")
-    (folder / "dags/pipelines").mkdir()
-    (folder / "dags/pipelines/flights.toml").write_text(FLIGHTS)
+    write_pipelines(folder / "dags")
     # With the history, so that images get the labels, and so the ids, that they have here.
     if (ROOT / ".git").is_dir():
         shutil.copytree(ROOT / ".git", folder / ".git")

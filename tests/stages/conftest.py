@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from harness import IMAGES, Engine, Input, Result, RunStage, arguments
-from shipped import table_of_the_tests
+from shipped import write_pipelines
 
 HERE = Path(__file__).parent
 
@@ -22,8 +22,7 @@ HERE = Path(__file__).parent
 if "MICROSTAGE_CHECK_PIPELINE" not in os.environ:
     FOLDER = Path(tempfile.mkdtemp(prefix="microstage-tests-"))
     atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-    (FOLDER / "stages.toml").write_text(table_of_the_tests(), "utf-8")
-    os.environ["MICROSTAGE_STAGES"] = str(FOLDER / "stages.toml")
+    os.environ["MICROSTAGE_STAGES"] = str(write_pipelines(FOLDER))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

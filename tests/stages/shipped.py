@@ -1,6 +1,7 @@
 """The table of stages as the tests have it: a test depends on nothing that a user has changed."""
 
 import re
+from pathlib import Path
 
 from harness import REPOSITORY, reference
 
@@ -43,7 +44,6 @@ TESTED = {
     "track-model": "registry",
 }
 
-
 IMAGE = re.compile(r'(?m)^(image\s*=\s*)"[^"]*"(.*\n)')
 TABLES = re.compile(r"(?ms)^\[(?P<kind>pipeline|stages)\.?(?P<name>\w*)\]$.*?(?=^\[|\Z)")
 
@@ -63,3 +63,11 @@ def table_of_the_tests() -> str:
         return IMAGE.sub(rf'\1"{image}"\2', text)
 
     return TABLES.sub(as_shipped, shipped.read_text("utf-8"))
+
+
+def write_pipelines(folder: Path) -> Path:
+    """Put the default pipeline and flights into a folder like dags/; return the default's file."""
+    (folder / "pipelines").mkdir(parents=True, exist_ok=True)
+    (folder / "pipelines" / "flights.toml").write_text(FLIGHTS, "utf-8")
+    (folder / "stages.toml").write_text(table_of_the_tests(), "utf-8")
+    return folder / "stages.toml"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shipped import table_of_the_tests
+from shipped import write_pipelines
 from unit_harness import PIPELINE, ROW, RunJob, Stage
 
 from microstage.contract import Run, run_job
@@ -20,8 +20,7 @@ from microstage.table import Row
 def shipped() -> Iterator[Path]:
     """The table where a test writes none: the shipped one, whatever a user has swapped in it."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        table = Path(folder, "stages.toml")
-        table.write_text(table_of_the_tests(), encoding="utf-8")
+        table = write_pipelines(Path(folder))
         patch.setenv("MICROSTAGE_STAGES", str(table))
         yield table
 

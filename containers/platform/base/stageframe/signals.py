@@ -16,6 +16,9 @@ def end_on_signal() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
-    # PID 1 ignores every signal that it has no handler for.
+    # PID 1 ignores every signal that it has no handler for. Python's own for SIGINT would end the
+    # main thread with a trace of calls, before or after this one, as it happens.
     signal.signal(signal.SIGTERM, lambda *_: None)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
     threading.Thread(target=lambda: os._exit(128 + os.read(reader, 1)[0]), daemon=True).start()
