@@ -109,8 +109,8 @@ class ApprovePromotion(ApprovalOperator):
         retry_delay: timedelta = timedelta(seconds=10),
         **kwargs: Any,
     ) -> None:
-        # An answer within seconds of the question may find the scheduler still busy with the asking,
-        # which it then fails (https://github.com/apache/airflow/pull/71579): it is asked once more.
+        # An answer within seconds may find the scheduler still busy with the asking, which it then
+        # fails (https://github.com/apache/airflow/pull/71579): it is asked once more.
         super().__init__(
             subject="",
             body="",

@@ -89,29 +89,29 @@ def test_the_demo_changes_no_file_of_the_project(stack: Stack) -> None:
 
 
 def test_a_swapped_image_serves_the_next_task_with_nothing_restarted(stack: Stack) -> None:
-    image, day = "microstage/predict:end-to-end-test", "2013-01-16"
-    label = 'FROM microstage/predict:1.0.0\nLABEL swapped="yes"\n'
+    image, day = "microstage/monitor:end-to-end-test", "2013-01-16"
+    label = 'FROM microstage/monitor:1.0.0\nLABEL swapped="yes"\n'
     subprocess.run(["docker", "build", "-qt", image, "-"], input=label, text=True, check=True)
     new_id = stack.run("docker", "image", "inspect", "--format={{.Id}}", image).stdout.strip()
     services = stack.run("docker", "compose", "ps", "--quiet").stdout.split()
     started = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services)
-    table, before = stack.flights_file.read_text(), stack.manifest(f"predictions/{day}")
+    table, before = stack.flights_file.read_text(), stack.manifest(f"reports/{day}")
 
-    swap = stack.run("scripts/swap_stage", "--pipeline", "flights", "predict", image)
+    swap = stack.run("scripts/swap_stage", "--pipeline", "flights", "monitor", image)
     # Its name means something else from now on; what is pinned does not.
     stack.run("docker", "tag", "microstage/generate:1.0.0", image)
-    (stack.flights / f"predictions/{day}").rename(stack.flights / "earlier")
+    (stack.flights / f"reports/{day}").rename(stack.flights / "earlier")
     stack.run(*RUN_DATES)
-    after = stack.manifest(f"predictions/{day}")
-    rollback = stack.run("scripts/swap_stage", "--pipeline", "flights", "predict", "--rollback")
+    after = stack.manifest(f"reports/{day}")
+    rollback = stack.run("scripts/swap_stage", "--pipeline", "flights", "monitor", "--rollback")
 
     assert "it keeps the contract" in swap.stdout
-    assert "predict: duration" in swap.stdout
+    assert "monitor: duration" in swap.stdout
     assert (after["image"], after["image_id"]) == (f"{image}@{new_id}", new_id)
     assert before["outputs"] == after["outputs"]
     again = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services)
     assert started.stdout == again.stdout
-    assert "filled by microstage/predict:1.0.0 again" in rollback.stdout
+    assert "filled by microstage/monitor:1.0.0 again" in rollback.stdout
     assert table == stack.flights_file.read_text()
     assert (
         len(
