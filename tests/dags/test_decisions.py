@@ -186,7 +186,7 @@ def test_another_pipeline_has_variables_data_and_links_of_its_own(
 
 
 def test_a_question_that_the_scheduler_fails_is_asked_again() -> None:
-    assert 0 < ApprovePromotion(task_id="approve", hours=1).retries
+    assert 2 == ApprovePromotion(task_id="approve", hours=1).retries
 
 
 def test_an_unknown_value_of_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
