@@ -24,7 +24,7 @@ from microstage.jobs import target_of
 from microstage.operator import StageOperator
 from microstage.pipelines import DEFAULT, Pipeline
 from microstage.published import Published, read_json
-from microstage.schedule import DS
+from microstage.schedule import DS, RETRIES, RETRY_DELAY
 from microstage.verdicts import automatic, body
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ class ApprovePromotion(ApprovalOperator):
         hours: float | str,
         pipeline: str = DEFAULT,
         ds: str = DS,
-        retries: int = 2,
-        retry_delay: timedelta = timedelta(seconds=10),
+        retries: int = RETRIES,
+        retry_delay: timedelta = RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
         # An answer within seconds may find the scheduler still busy with the asking, which it then

@@ -28,7 +28,7 @@ from microstage.errors import StageError, StageExitError
 from microstage.jobs import resolve
 from microstage.last_good import load_for_run
 from microstage.pipelines import DEFAULT, folder_of
-from microstage.schedule import DS
+from microstage.schedule import DS, RETRIES, RETRY_DELAY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -83,8 +83,8 @@ class StageOperator(DockerOperator):
         model: str | XComArg | None = None,
         stage_params: dict[str, Param] | None = None,
         force: bool | str = "{{ params.get('force', False) }}",
-        retries: int = 2,
-        retry_delay: timedelta = timedelta(seconds=10),
+        retries: int = RETRIES,
+        retry_delay: timedelta = RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
         super().__init__(

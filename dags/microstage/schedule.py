@@ -17,6 +17,10 @@ from microstage.pipelines import NAME, Pipeline, check_name, load_pipeline, pipe
 # day on which it was triggered.
 DS = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
 
+# What passes by itself, such as a scheduler that is busy, does so within these tries.
+RETRIES = 2
+RETRY_DELAY = timedelta(seconds=10)
+
 # Not run_immediately=False: Airflow 3.3.2 takes that for "a run that was due in the last tenth of
 # the interval is made up for", against its documentation.
 NOT_LATER = timedelta(0)

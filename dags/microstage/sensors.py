@@ -18,7 +18,7 @@ from microstage.errors import USAGE, StageError
 from microstage.jobs import resolve, target_of, writer_of
 from microstage.last_good import load_for_run
 from microstage.pipelines import DEFAULT, Pipeline, folder_of, shown
-from microstage.schedule import DS
+from microstage.schedule import DS, RETRIES, RETRY_DELAY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -102,8 +102,8 @@ class _WaitSensor(BaseSensorOperator):
         ds: str = DS,
         poke_interval: float = 5,
         timeout: float = 24 * 3600,
-        retries: int = 2,
-        retry_delay: timedelta = timedelta(seconds=10),
+        retries: int = RETRIES,
+        retry_delay: timedelta = RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
         super().__init__(
