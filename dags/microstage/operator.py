@@ -106,7 +106,11 @@ class StageOperator(DockerOperator):
             hook: DockerHook = DockerOperator.hook.func(self)  # type: ignore[attr-defined]
             return hook.api_client
         except AirflowException as error:
-            raise engine_failure(error) from None
+            raise engine_failure(error, self._engine_name()) from None
+
+    def _engine_name(self) -> str:
+        urls = self.docker_url
+        return urls if isinstance(urls, str) else " or ".join(urls)
 
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         ti = context["ti"]
@@ -114,7 +118,7 @@ class StageOperator(DockerOperator):
         try:
             return self._run_stage(self._run)
         except ENGINE_ERRORS as error:
-            raise AirflowException(str(engine_failure(error))) from None
+            raise AirflowException(str(engine_failure(error, self._engine_name()))) from None
         except StageError as error:
             if isinstance(error, StageExitError) and error.code in self.skip_on_exit_code:
                 raise AirflowSkipException(str(error)) from None

@@ -65,11 +65,13 @@ def find_image(image: str) -> str:
     from harness import look_up  # noqa: PLC0415 - as above
 
     from microstage.engines import container  # noqa: PLC0415
+    from microstage.engines.endpoint import endpoint  # noqa: PLC0415
 
     try:
         found = look_up(container.connect(), image)
     except container.ENGINE_ERRORS as error:
-        raise StageError(UNAVAILABLE, str(container.engine_failure(error))) from None
+        reason = container.engine_failure(error, endpoint().name)
+        raise StageError(UNAVAILABLE, str(reason)) from None
     if not found:
         raise StageError(NO_INPUT, f"The image {image} is not on this machine; build or pull it.")
     return str(found["Id"])

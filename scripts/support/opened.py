@@ -20,7 +20,8 @@ from support.image_files import Files, files_of, resolved
 
 from microstage.contract import Run
 from microstage.data_folder import DataFolder
-from microstage.engines.container import ContainerEngine
+from microstage.engines.container import ContainerEngine, connect
+from microstage.engines.endpoint import endpoint
 from microstage.errors import NO_INPUT, TRY_AGAIN, StageError
 from microstage.inputs import present
 from microstage.jobs import Job, resolve
@@ -36,7 +37,7 @@ class StraceClient(docker.APIClient):
     """Runs what the container runs under strace, which is mounted into it with its libraries."""
 
     def __init__(self, folder: str) -> None:
-        super().__init__(base_url=os.environ.get("DOCKER_HOST"), version="auto")
+        super().__init__(**endpoint().arguments, version="auto")
         self._folder = folder
 
     def create_host_config(self, *args: Any, **options: Any) -> Any:
@@ -70,9 +71,7 @@ def window(row: Row) -> int:
 
 def look(pipeline: Pipeline, data: DataFolder, image: str, *, rest: bool) -> dict[str, int]:
     """Return path -> bytes of the image's files that are opened, or of the rest."""
-    with closing(
-        docker.APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto")
-    ) as client:
+    with closing(connect()) as client:
         config = client.inspect_image(image)
     claimed = (config["Config"].get("Labels") or {}).get("org.microstage.work", "").split()
     files, opened = files_of(image), set[str]()

@@ -37,20 +37,21 @@ def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]
     """Return the id of the job's image, and what runs it in a container. Raises StageError."""
     # Not at the top: the other engine does without the package docker.
     from microstage.engines import container  # noqa: PLC0415
+    from microstage.engines.endpoint import endpoint  # noqa: PLC0415
 
     try:
         client = container.connect()
         container.sweep(client)
         image_id = container.image_id(client, job.row.image)
     except container.ENGINE_ERRORS as error:
-        raise container.engine_failure(error) from None
+        raise container.engine_failure(error, endpoint().name) from None
     engine = container.ContainerEngine(container.connect, data, image_id, run, log)
 
     def run_it(job: Job, staging: Path) -> Any:
         try:
             return engine(job, staging)
         except container.ENGINE_ERRORS as error:
-            raise container.engine_failure(error) from None
+            raise container.engine_failure(error, endpoint().name) from None
 
     return image_id, run_it
 

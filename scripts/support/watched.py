@@ -18,6 +18,7 @@ from support.command import UNAVAILABLE
 from microstage.contract import Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.endpoint import endpoint
 from microstage.errors import StageError
 from microstage.jobs import resolve
 from microstage.pipelines import Pipeline
@@ -51,7 +52,7 @@ class WatchingClient(docker.APIClient):
     """A client whose containers are watched from start to end."""
 
     def __init__(self, watch: Watch) -> None:
-        super().__init__(base_url=os.environ.get("DOCKER_HOST"), version="auto")
+        super().__init__(**endpoint().arguments, version="auto")
         self._watch = watch
 
     def start(self, *args: Any, **options: Any) -> None:

@@ -101,6 +101,41 @@ def test_what_root_publishes_belongs_to_the_owner_of_the_data_folder(
     assert {4321} == owners
 
 
+@pytest.mark.usefixtures("test_image", "data")
+@pytest.mark.parametrize("of", ["default", "unix:///var/run/docker.sock"])
+def test_a_proxy_of_the_docker_command_stays_outside(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    address = "http://user:password@proxy.example.org:3128"
+    proxies = {f"{kind}Proxy": address for kind in ("http", "https", "ftp", "no", "all")}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": {of: proxies}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///var/run/docker.sock")
+    table(look={})
+    seen = json.loads(run_stage("look", "--ds", DAY).stdout)["environment"]
+
+    assert [] == [name for name in seen.split() if "proxy" in name.lower()]
+
+
+@pytest.mark.usefixtures("test_image", "data")
+def test_it_follows_the_docker_context(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table(ok={})
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONTEXT", "away")
+    absent = run_stage("ok", "--ds", DAY)
+    host = "host=unix:///nowhere.sock"
+    command = ["docker", "context", "create", "away", "--docker", host]
+    subprocess.run(command, check=True, capture_output=True)
+    away = run_stage("ok", "--ds", DAY)
+
+    assert (64, 75) == (absent.returncode, away.returncode)
+    assert "The docker context away is not to be read" in reason(absent)
+    assert "The Docker Engine at unix:///nowhere.sock does not answer" in reason(away)
+
+
 def test_without_an_engine_it_says_so(
     table: Table, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

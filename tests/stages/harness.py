@@ -22,6 +22,7 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from microstage.engines.container import hardening
+from microstage.engines.endpoint import endpoint
 from microstage.table import Limits
 
 REPOSITORY = Path(__file__).parents[2]
@@ -105,10 +106,10 @@ class Engine:
         """`scratch` is a directory for the files of the runs; the caller removes it."""
         self._scratch = scratch
         try:
-            self.client = docker.from_env(timeout=120)
+            self.client = docker.DockerClient(**endpoint().arguments, timeout=120)
             self.client.ping()
         except DockerException:
-            where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+            where = endpoint().name
             fail(f"no Docker Engine answers at {where}: start it, then run the tests again")
 
     def attributes(self, image: str) -> dict[str, Any]:
@@ -182,6 +183,7 @@ class Engine:
         else:
             mounts.append(Mount("/out", str(out or self.new("out")), type="bind"))
         walls["user"] = USER
+        walls["use_config_proxy"] = False
         walls["environment"] = {"OMP_NUM_THREADS": str(max(1, int(limits.cpus)))}
         image_id = self.attributes(image)["Id"]
         container = self.client.containers.create(

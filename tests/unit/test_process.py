@@ -1,5 +1,6 @@
 """A stage as a process: the same contract, without Docker."""
 
+import ast
 import os
 import sys
 import time
@@ -107,13 +108,30 @@ def test_what_it_started_ends_with_it(run: RunProgram, out: Path) -> None:
 def test_the_environment_of_the_caller_stays_outside(
     run: RunProgram, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SECRET", "x")
-    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    for name in ("SECRET", "https_proxy", "HTTPS_PROXY", "DOCKER_CONFIG", "HOME", "PYTHONPATH"):
+        monkeypatch.setenv(name, "/nowhere")
     run("open(os.environ['MICROSTAGE_OUT'] + '/said', 'w').write(repr(dict(os.environ)))")
-    said = (out / "said").read_text()
+    said = ast.literal_eval((out / "said").read_text())
+    own = {"PATH", "LANG", "HOME", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
 
-    assert "SECRET" not in said
-    assert "/nowhere" not in said
+    assert {*own, "MICROSTAGE_IN", "MICROSTAGE_OUT", "OMP_NUM_THREADS"} == said.keys()
+    assert "/nowhere" not in said.values()
+
+
+def test_what_the_caller_is_told_on_its_input_stays_outside(
+    tmp_path: Path, run: RunProgram, out: Path
+) -> None:
+    (tmp_path / "typed").write_text("secret")
+    before = os.dup(0)
+    with (tmp_path / "typed").open() as typed:
+        os.dup2(typed.fileno(), 0)
+        try:
+            run("open(os.environ['MICROSTAGE_OUT'] + '/said', 'w').write(sys.stdin.read())")
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
+
+    assert "" == (out / "said").read_text()
 
 
 def test_it_finds_the_frame_that_stages_in_python_share(

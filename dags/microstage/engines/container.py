@@ -21,6 +21,7 @@ from requests.exceptions import RequestException
 
 from microstage.contract import Exit, Run
 from microstage.data_folder import DataFolder
+from microstage.engines.endpoint import endpoint
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.inputs import variables
 from microstage.jobs import Job
@@ -39,8 +40,8 @@ def install() -> str:
 
 
 def connect() -> docker.APIClient:
-    """Return a client for the engine of DOCKER_HOST, or of the local socket."""
-    return docker.APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto")
+    """Return a client for the engine that the docker command works with. Raises StageError (64)."""
+    return docker.APIClient(**endpoint().arguments, version="auto")
 
 
 def image_id(client: docker.APIClient, image: str) -> str:
@@ -175,6 +176,7 @@ class ContainerEngine:
             command=job.command,
             user=f"{uid}:{gid}",
             environment=variables(job.row),
+            use_config_proxy=False,  # what ~/.docker/config.json has for others, passwords included
             labels=labels(job, self.run),
             host_config=client.create_host_config(
                 mounts=[*mounts, self._bind("/out", staging, read_only=False)],
@@ -253,14 +255,14 @@ def sweep(client: docker.APIClient) -> list[str]:
     return overdue
 
 
-def engine_failure(error: Exception) -> StageError:
-    """One sentence for anything that went wrong between us and the engine."""
+def engine_failure(error: Exception, engine: str) -> StageError:
+    """One sentence for what went wrong between us and an engine, which people know by a name."""
     if isinstance(error, NotFound):
         return StageError(TRY_AGAIN, "The stage's container was removed while it ran.")
     if isinstance(error, APIError):
         return StageError(TRY_AGAIN, f"The Docker Engine refused: {error.explanation or error}.")
     return StageError(
         TRY_AGAIN,
-        f"The Docker Engine at {os.environ.get('DOCKER_HOST') or 'its local socket'} does not "
-        f"answer; see that it runs and that this user may use it ({type(error).__name__}).",
+        f"The Docker Engine at {engine} does not answer; see that it runs and that this user may "
+        f"use it ({type(error).__name__}).",
     )

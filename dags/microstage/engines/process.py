@@ -147,6 +147,7 @@ class ProcessEngine:
                 **variables(job.row),
             },
             cwd=home,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
