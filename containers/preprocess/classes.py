@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from columns import mostly_numbers
+from columns import odd_texts, spellings
 from csv_tables import not_a_number, read_frames
 from stageframe import StageError, shown
 from stageframe.csv_files import find_fault, read_header
@@ -29,15 +29,16 @@ def count_labels(target: Path) -> Counter[str]:
 
 
 def name_classes(counts: Counter[str], targets: list[Path], forced: bool) -> dict[str, str]:
-    """Return the class of each label: the label itself; of a number, unless forced, its value."""
+    """Return the class of each label: how most write it; of a number, unless forced, its value."""
     numeric = all_numbers(counts)
-    missing = {text for text in counts if numeric and math.isnan(to_number(text))}
-    if missing := missing.union(counts.keys() & {"", "nan", "NaN"}):
+    missing = {text for text in counts if not text.strip() or text.strip().lower() == "nan"}
+    missing |= {text for text in counts if numeric and math.isnan(to_number(text))}
+    if missing:
         what = "the target is missing: give the row one, or remove it from both files"
         raise StageError(find_fault(targets, lambda _, text: what if text in missing else None))
-    if not forced and mostly_numbers(counts):
-        raise StageError(find_fault(targets, not_a_number(["target"])))
-    labels = {text: text if forced or not numeric else plain(text) for text in counts}
+    if not forced and (odd := odd_texts(counts)):
+        raise StageError(find_fault(targets, not_a_number({"target": odd})))
+    labels = {text: plain(text) for text in counts} if numeric and not forced else spellings(counts)
     if len(set(labels.values())) < 2:
         raise StageError(
             f"{shown(targets[0])}: all targets are {min(labels)!r}: provide rows of another class"

@@ -1,5 +1,6 @@
 """Make raw tables numeric as the columns of preprocess.json say."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pandas as pd
 from csv_tables import not_a_number, read_frames
 from stageframe import StageError, read_json, shown
 from stageframe.csv_files import find_fault
-from stageframe.values import to_number
+from stageframe.values import is_missing, same, to_number
+
+MAX_UNSEEN = 10_000  # texts of a column that are no category, and are kept
 
 
 def read_columns(path: Path) -> list[dict[str, Any]]:
@@ -32,28 +35,72 @@ def is_column(column: object) -> bool:
     return len(set(texts)) == len(texts)
 
 
-def encode(path: Path, columns: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield a raw table in blocks: float64 (rows, columns), and the texts that are no category.
+def is_empty(column: dict[str, Any]) -> bool:
+    """Return whether a numeric column had no value at all at fit, as far as that is known."""
+    counts = column.get("profile", {}).get("counts", [1])
+    return column["kind"] == "numeric" and not any(counts)
+
+
+def encode(
+    path: Path, columns: list[dict[str, Any]], unseen: dict[str, Counter[str]] | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield a raw table in blocks: float64 (rows, columns), and how many values are not known.
 
     A categorical value is its index in the column's categories; NaN = missing or no category. How
-    many texts of each column are no category is int (columns,).
+    many texts of each column are no category is int (columns,); of a column without values at fit,
+    how many values there are. Some of them are added to `unseen`, by column.
     """
     names = [column["name"] for column in columns]
-    known = {c["name"]: pd.Index(c["categories"]) for c in columns if c["kind"] == "categorical"}
-    numeric = [name for name in names if name not in known]
-    for frame in read_frames(path, known, names):
-        x = np.empty((len(frame), len(names)))
+    known = {c["name"]: Categories(c["categories"]) for c in columns if c["kind"] == "categorical"}
+    empty = {column["name"] for column in columns if is_empty(column)}
+    numeric = [name for name in names if name not in known.keys() | empty]
+    for frame in read_frames(path, known.keys() | empty, names):
+        x = np.full((len(frame), len(names)), np.nan)
         unknown = np.zeros(len(names), int)
         for j, name in enumerate(names):
             values = frame[name]
-            if name in known:
-                codes = known[name].get_indexer(values)
-                x[:, j] = np.where(codes < 0, np.nan, codes)
-                unknown[j] = ((codes < 0) & (values != "")).sum()
+            if name in empty:
+                unknown[j] = sum(not is_missing(text) for text in values.tolist())
+            elif name in known:
+                x[:, j], new = known[name].codes(values)
+                unknown[j] = new.total()
+                if unseen is not None and len(unseen[name]) < MAX_UNSEEN:
+                    unseen[name].update(new)
             elif values.dtype.kind in "iuf":
                 x[:, j] = values
             else:  # texts; or numbers that pandas cannot hold, such as integers beyond 64 bits
                 x[:, j] = [to_number(str(value)) for value in values]
-        if np.isinf(x).any():
-            raise StageError(find_fault([path], not_a_number(numeric)))
+        if (bad := np.isinf(x)).any():
+            odd = {name: texts_at(frame[name], bad[:, names.index(name)]) for name in numeric}
+            raise StageError(find_fault([path], not_a_number(odd)))
         yield x, unknown
+
+
+def texts_at(values: pd.Series, chosen: np.ndarray) -> list[str]:
+    """Return some of a column's values, as texts; chosen: bool (rows,)."""
+    return [str(value) for value in values[chosen].unique()[:2]]
+
+
+class Categories:
+    """The categories of a column, and how their texts may be spelled."""
+
+    def __init__(self, texts: list[str]) -> None:
+        """`texts` differ; of two that are the same value, the first is meant by other spellings."""
+        self._index = pd.Index(texts)
+        self._other = {same(text): i for i, text in reversed([*enumerate(texts)])}
+
+    def codes(self, values: pd.Series) -> tuple[np.ndarray, Counter[str]]:
+        """Return the index of each text's category, float64 (rows,), NaN = none; and what is none.
+
+        A field of blanks is missing, and so not counted among these.
+        """
+        codes = self._index.get_indexer(pd.Index(values)).astype(float)
+        rest = codes < 0
+        if not rest.any():
+            return codes, Counter()
+        which, texts = pd.factorize(values[rest])
+        known = np.array([self._other.get(same(text), np.nan) for text in texts])
+        codes[rest] = known[which]
+        counts = np.bincount(which, minlength=len(texts)).tolist()
+        new = zip(texts, counts, np.isnan(known).tolist(), strict=True)
+        return codes, Counter({text: n for text, n, none in new if none and text.strip()})

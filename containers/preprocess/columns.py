@@ -5,49 +5,67 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from csv_tables import not_a_number, read_frames
 from profiles import Profile
 from stageframe import StageError
 from stageframe.csv_files import find_fault
-from stageframe.values import MISSING, all_numbers, to_number
+from stageframe.values import EXACT, all_numbers, foreign_number, same, to_number
 
 MAX_TEXTS = 100_000  # of a column, counted exactly: more would take memory without end
+TOO_LARGE = 2**64  # to be the number of something
 SAMPLE = 2**20  # fields of numeric columns that their deciles are taken from
 
 
 def learn(
     tables: list[Path], names: list[str], forced: Collection[str], limit: int
-) -> tuple[list[dict[str, Any]], Profile]:
-    """Return the columns of preprocess.json, those in `forced` categorical, and their Profile.
+) -> tuple[list[dict[str, Any]], Profile, list[str]]:
+    """Return the columns of preprocess.json, those in `forced` categorical; Profile, and warnings.
 
     limit: most categories of a column. The profile has its bins, but no rows yet.
     """
-    counts, sample = survey(tables, names, forced)
+    counts, sample, large = survey(tables, names, forced)
     columns = []
     for name in names:
         texts = counts.get(name, Counter())
-        if name not in forced and mostly_numbers(texts):
-            raise StageError(find_fault(tables, not_a_number([name])))
+        if name not in forced and (odd := odd_texts(texts)):
+            raise StageError(find_fault(tables, not_a_number({name: odd})))
         columns.append(describe(name, texts, name in forced, limit))
-    return columns, Profile(columns, counts, sample)
+        if columns[-1]["kind"] == "numeric":
+            large.update((name, int(text)) for text in texts if beyond(text))
+    return columns, Profile(columns, counts, sample), [inexact(*one) for one in large.items()]
+
+
+def beyond(text: str) -> bool:
+    """Return whether it is a whole number that a float cannot tell from the next one."""
+    return text.strip().lstrip("+-").isdecimal() and abs(int(text)) >= EXACT
+
+
+def inexact(name: str, value: int) -> str:
+    """Return the warning of a column of numbers that holds such a one."""
+    return (
+        f"column {name!r} holds whole numbers such as {value}: beyond 2^53 a model cannot tell one"
+        " from the next: if they are but names, name the column in fit's --categorical"
+    )
 
 
 def survey(
     tables: list[Path], names: list[str], text: Collection[str]
-) -> tuple[dict[str, Counter[str]], dict[str, np.ndarray]]:
+) -> tuple[dict[str, Counter[str]], dict[str, np.ndarray], dict[str, int]]:
     """Return what there is in each column: in all rows if it holds texts, in some of them if not.
 
     text: columns that are read as text from the start. Returns how often each value occurs in
     each column that holds, somewhere, other than numbers; and of each other column the values,
-    float64 (rows of the sample,), of the same rows chosen at random, all if they are few.
+    float64 (rows of the sample,), of the same rows chosen at random, all if they are few; and of
+    columns of whole numbers one that is beyond EXACT.
     """
     counts: dict[str, Counter[str]] = {name: Counter() for name in text}
     numeric = [name for name in names if name not in text]
     sample = np.empty((max(SAMPLE // max(len(numeric), 1), 1000), len(numeric)))
     random = np.random.default_rng(0)
-    rows = 0
+    rows, large = 0, dict[str, int]()
     for table in tables:
         for frame in read_frames(table, text):
             other = [name for name in numeric if frame[name].dtype.kind not in "iuf"]
@@ -55,7 +73,11 @@ def survey(
                 return survey(tables, names, [*text, *other])
             x = frame[numeric].to_numpy(float)
             if np.isinf(x).any():
-                raise StageError(find_fault([table], not_a_number(numeric)))
+                raise StageError(find_fault([table], not_a_number(dict.fromkeys(numeric, ()))))
+            extremes = zip(numeric, frame[numeric].min(), frame[numeric].max(), strict=True)
+            for name, low, high in extremes:
+                if EXACT <= max(-low, high) < TOO_LARGE and not (frame[name] % 1).any():
+                    large[name] = max(-int(frame[name].min()), int(frame[name].max()))
             # Algorithm R (Vitter 1985, https://doi.org/10.1145/3147.3165): each row takes a place
             # as likely as any other; of two that take the same one, NumPy keeps the later.
             place = np.arange(rows, rows + len(x))
@@ -68,19 +90,35 @@ def survey(
                 seen.update(frame[name].tolist())
                 if len(seen) > 2 * MAX_TEXTS:
                     counts[name] = Counter(dict(seen.most_common(MAX_TEXTS)))
-    return counts, dict(zip(numeric, sample[:rows].T, strict=True))
+    return counts, dict(zip(numeric, sample[:rows].T, strict=True)), large
 
 
-def mostly_numbers(texts: Counter[str]) -> bool:
-    """Return whether more values are numbers than other texts, but not all."""
-    words = sum(n for text, n in texts.items() if math.isinf(to_number(text)))
-    present = sum(n for text, n in texts.items() if text not in MISSING)
-    return 0 < words < present - words
+def odd_texts(texts: Collection[str]) -> list[str]:
+    """Return those of a column's texts that are no numbers, where it ought to hold numbers.
+
+    It ought to if any of them is one, in whatever dialect: however few they are, a column of both
+    would be taken for one of names.
+    """
+    words = [text for text in texts if math.isinf(to_number(text))]
+    some = any(math.isfinite(to_number(text)) for text in texts)
+    return words if some or any(map(foreign_number, words)) else []
 
 
 def describe(name: str, texts: Counter[str], forced: bool, limit: int) -> dict[str, Any]:
     """Return a column of preprocess.json: categorical if forced, or if not all are numbers."""
     if not forced and all_numbers(texts):
         return {"name": name, "kind": "numeric"}
-    frequent = sorted((text for text in texts if text), key=lambda text: (-texts[text], text))
+    counts: Counter[str] = Counter()
+    spelled = spellings(texts)
+    for text, n in texts.items():
+        counts[spelled[text]] += n
+    frequent = sorted((text for text in counts if text), key=lambda text: (-counts[text], text))
     return {"name": name, "kind": "categorical", "categories": sorted(frequent[:limit])}
+
+
+def spellings(texts: Counter[str]) -> dict[str, str]:
+    """Return how each text is written: as the most frequent of those that are the same value."""
+    found: dict[str, str] = {}
+    for text in sorted(texts, key=lambda text: (-texts[text], text)):
+        found.setdefault(same(text), normalize("NFC", text).strip())
+    return {text: found[same(text)] for text in texts}

@@ -3,8 +3,10 @@
 import csv
 import io
 import math
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import orjson
@@ -17,11 +19,12 @@ from stageframe.csv_files import (
     no_number,
     read_header,
     read_rows,
-    require_rows,
 )
-from stageframe.values import MISSING, to_number
+from stageframe.values import GAPS, to_number
 
 BLOCK = 2**22  # bytes of a table that are worked on at a time
+# The usual spellings: pandas knows them at once. Of others, to_number says what they are.
+MISSING = sorted({form for word in GAPS for form in (word, word.upper(), word.title())} | {"NaN"})
 
 
 def raw_days() -> list[Path]:
@@ -31,13 +34,17 @@ def raw_days() -> list[Path]:
     return days
 
 
-def not_a_number(names: Collection[str]) -> Fault:
-    """Return a `fault` for find_fault: it tells of texts in these columns that are no numbers."""
+def not_a_number(odd: Mapping[str, Sequence[str]]) -> Fault:
+    """Return a `fault` for find_fault: it tells of texts in columns that ought to hold numbers.
+
+    odd: such texts of each of these columns, one of them or more.
+    """
 
     def fault(name: str, text: str) -> str | None:
-        if name not in names or not math.isinf(to_number(text)):
+        if name not in odd or not math.isinf(to_number(text)):
             return None
-        return f"{no_number(name, text)}, or name the column in fit's --categorical"
+        beside = next((other for other in odd[name] if other != text), "")
+        return f"{no_number(name, text, beside)}, or name the column in fit's --categorical"
 
     return fault
 
@@ -68,13 +75,16 @@ def read_frames(
 def read_blocks(path: Path, width: int) -> Iterator[tuple[bytes, np.ndarray]]:
     """Yield the rows below the header in blocks of whole rows, and where in the block each ends.
 
-    Each row is sure to have `width` fields: pandas would fill up one that is cut short.
+    Each row is sure to have `width` fields: pandas would fill up one that is cut short. Blank lines
+    at the very end are no rows.
     """
     rows = 0
     try:
         with path.open("rb") as file:
+            stop = last_text(file)
             read_rows(file, 0)
-            while block := read_rows(file, BLOCK):
+            while (at := file.tell()) < stop:
+                block = read_rows(file, min(BLOCK, stop - at))
                 block = block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
                 block.decode()
                 ends = row_ends(block, width, rows)
@@ -82,7 +92,25 @@ def read_blocks(path: Path, width: int) -> Iterator[tuple[bytes, np.ndarray]]:
                 rows += len(ends)
     except ValueError as error:
         raise StageError(find_fault([path], otherwise=f", {error}")) from error
-    require_rows(path, rows)
+
+
+def last_text(file: BinaryIO) -> int:
+    """Return where the lines begin that are blank, and have none but such after them."""
+    stop = file.seek(0, os.SEEK_END)
+    while stop:
+        start = max(0, stop - 2**16)
+        file.seek(start)
+        if text := file.read(stop - start).rstrip(b"\r\n"):
+            stop = start + len(text)
+            break
+        stop = start
+    file.seek(0)
+    return stop
+
+
+def has_rows(path: Path) -> bool:
+    """Return whether a table has rows below its header."""
+    return next(read_blocks(path, len(read_header(path))), None) is not None
 
 
 def row_ends(block: bytes, width: int, above: int) -> np.ndarray:
@@ -126,4 +154,6 @@ def csv_lines(x: np.ndarray) -> list[bytes]:
     text = orjson.dumps(x, option=orjson.OPT_SERIALIZE_NUMPY)
     for found, wanted in ((b"null", b""), (b".0,", b","), (b".0]", b"]")):
         text = text.replace(found, wanted)
-    return text[2:-2].split(b"],[")
+    lines = text[2:-2].split(b"],[")
+    # An empty line at the very end would be no row.
+    return lines if x.shape[1] > 1 else [line or b'""' for line in lines]

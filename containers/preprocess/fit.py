@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from classes import count_classes, count_labels, name_classes
 from coding import encode
 from columns import learn
-from csv_tables import csv_line, csv_lines, raw_days, read_frames
+from csv_tables import csv_line, csv_lines, has_rows, raw_days, read_frames
 from profiles import Profile
 from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
 from stageframe.csv_files import read_header
@@ -19,11 +19,13 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
 
     categorical: names of columns, or target, whose numbers are but names; separated by commas.
     """
-    days = raw_days()
+    days = days_with_rows()
     tables, targets = ([day / name for day in days] for name in ("data.csv", "target.csv"))
     names = read_names(tables)
     forced = parse_names(categorical, [*names, "target"])
-    columns, profile = learn(tables, names, forced - {"target"}, max_categories)
+    columns, profile, warnings = learn(tables, names, forced - {"target"}, max_categories)
+    for warning in warnings:
+        print(f"warning: {warning}", flush=True)
     daily = [count_labels(target) for target in targets]
     counts = sum(daily, Counter[str]())
     labels = name_classes(counts, targets, "target" in forced)
@@ -43,6 +45,7 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
     }
     write_json(OUT / "preprocess.json", fitted)
     kinds = Counter(column["kind"] for column in columns)
+    noted = {"warnings": "; ".join(warnings)} if warnings else {}
     return {
         "rows": counts.total(),
         "days": len(days),
@@ -50,7 +53,21 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
         "categorical": kinds["categorical"],
         "classes": len(classes),
         "rare_values": int(profile.other.sum()),
+        **noted,
     }
+
+
+def days_with_rows() -> list[Path]:
+    """Return the folders raw/<day> but for days without rows: nothing can be learned from these."""
+    days = []
+    for day in raw_days():
+        if any(has_rows(day / name) for name in ("data.csv", "target.csv")):
+            days.append(day)
+        else:
+            print(f"{shown(day)} has no rows: it is left out", flush=True)
+    if not days:
+        raise StageError("raw has no day with rows: provide rows")
+    return days
 
 
 def read_names(tables: list[Path]) -> list[str]:

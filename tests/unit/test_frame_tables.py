@@ -1,5 +1,6 @@
 """Tables as stages read and write them: as the contract has them, or refused with one sentence."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,7 +110,9 @@ def test_blocks_are_whole_rows_and_nothing_is_lost_between_them(
         ("a,b,target\n1,2,x\n1,x\n", "t.csv, row 2 has 2 fields, not 3: complete it"),
         ("a,b,target\n1,2,x\n1,2", "t.csv, row 2 has 2 fields, not 3: complete it"),
         ("a,b,target\n1,2,3,x\n", "t.csv, row 1 has 4 fields, not 3: complete it"),
-        ("a,b,target\n1,2,x\n\n", "t.csv, row 2 has 1 fields, not 3: complete it"),
+        ("a,b,target\n1,2,x\n\n1,2,x\n", "t.csv, row 2 has 1 fields, not 3: complete it"),
+        ("a,b,target\n1,'1,5',x\n", "t.csv, row 1 has 4 fields, not 3: complete it"),
+        ('a,b,target\n1,"1,5",x\n', "t.csv, row 1: column 'b' holds '1,5', numbers with a decimal"),
         ("a,b,target\n1,2,z\n", "t.csv, row 1: target 'z' is none of the classes"),
         ("a,b,target\n1,abc,x\n", "t.csv, row 1: column 'b' holds 'abc', not a finite number"),
         ("a,b,target\n1,NA,x\n", "t.csv, row 1: column 'b' holds 'NA', not a finite number"),
@@ -138,6 +141,67 @@ def test_lines_of_numbers_are_floats_or_an_error() -> None:
         parse_numbers(["1,2", "1"])
 
 
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n\r\n"])
+def test_blank_lines_at_the_very_end_are_no_rows(put: Put, end: str) -> None:
+    path = put(f"a,target\n1,x\n2,y\n{end}")
+
+    assert ([[1], [2]], [0, 1]) == numbers(path, "a", classes=("x", "y"))
+    assert [(0, [("1", "2")])] == list(read_texts(path, ["a"]))
+
+
+def test_a_table_without_rows_has_no_block_where_it_may_be_empty(put: Put) -> None:
+    path = put("a\n")
+
+    assert [] == list(read_table(path, ["a"], empty=True))
+    assert [] == list(read_texts(path, ["a"]))
+
+
+# --- what is no CSV, or of another dialect ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (gzip.compress(b"a,b\n1,2\n"), "a gzip file, not CSV"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16 text, not CSV"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "UTF-16 text, not CSV"),
+        (b"PK\3\4 [Content_Types].xml xl/workbook.xml", "an Excel workbook (xlsx), not CSV"),
+        (b"PK\3\4 data.csv", "a zip file, not CSV"),
+        (b"PAR1\x15\x04\x15", "a Parquet file, not CSV"),
+        ('{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "JSON, not CSV"),
+        ('[\n  {"a": 1}\n]\n', "JSON, not CSV"),
+        ("\n<!DOCTYPE html>\n<html></html>", "HTML or XML, not CSV"),
+        ("a;b\n1;2\n", "separated by semicolons, not commas"),
+        ("a;b\n1,5;2,5\n", "separated by semicolons, not commas"),
+        ('"a";"b, m";c\n1;2;3\n', "separated by semicolons, not commas"),
+        ("sep=;\na;b\n1;2\n", "separated by semicolons, not commas"),
+        ("a\tb\n1\t2\n", "separated by tabs, not commas"),
+        ("a|b|c\n1|2|3\n", "separated by vertical bars, not commas"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(put: Put, content: str | bytes, what: str) -> None:
+    path = put(content)
+    found = refusal(lambda: read_header(path))
+
+    assert f"t.csv is {what}: save it as CSV with commas, in UTF-8" in found
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("a;b", "1"),
+        ("PAR1", "1"),
+        ("ORC,BZh", "1,2"),
+        ("[x],y", "1,2"),
+        ("<x>,y", "1,2"),
+        ("a;b,c;d", "1,2"),
+        ("x|y", "z"),
+    ],
+)
+def test_odd_names_are_names_all_the_same(put: Put, header: str, row: str) -> None:
+    assert header.split(",") == read_header(put(f"{header}\n{row}\n"))
+
+
 # --- tables of texts -------------------------------------------------------------------------
 
 
@@ -160,7 +224,6 @@ def test_an_empty_line_of_one_column_is_an_empty_text(put: Put) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("a,b\n", "t.csv has a header but no rows: provide rows"),
         ("a,c\n1,2\n", "t.csv: column 'b' of the model is missing: add it"),
         ("a,b\n1,2\n1\n", "t.csv, row 2 has 1 fields, not 2: complete it"),
         ("a,b\n1,2\n1,2,3\n", "t.csv, row 2 has 3 fields, not 2: complete it"),

@@ -3,11 +3,14 @@
 import math
 
 import pytest
-from stageframe.values import MISSING, all_numbers, plain, to_number
+from stageframe.values import all_numbers, foreign_number, is_missing, plain, same, to_number
 
 
-@pytest.mark.parametrize("text", MISSING)
+@pytest.mark.parametrize(
+    "text", ["", " ", "\t", "NA", "N/A", "n/a", "NaN", "NULL", "None", " none ", "?", "-", "\\N"]
+)
 def test_a_gap_is_no_number_and_no_text(text: str) -> None:
+    assert is_missing(text)
     assert math.isnan(to_number(text))
     assert all_numbers([text, "1"])
 
@@ -25,9 +28,60 @@ def test_what_is_no_finite_number_is_infinite(text: str) -> None:
         plain(text)
 
 
-def test_where_only_the_empty_field_is_missing_other_words_are_texts() -> None:
-    assert math.isnan(to_number("", missing=("",)))
-    assert math.isinf(to_number("NA", missing=("",)))
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("1,5", "a decimal comma"),
+        ("-3,25", "a decimal comma"),
+        ("1.234,50", "a decimal comma"),
+        ("1,234", "a decimal comma or a thousands separator"),
+        ("1,234.50", "a thousands separator"),
+        ("1 234", "a thousands separator"),
+        ("1\u202f234\u202f567", "a thousands separator"),
+        ("1'000", "a thousands separator"),
+        ("12%", "a percent sign"),
+        ("12,5 %", "a percent sign"),
+        ("$5", "a currency"),
+        ("-$1,200.50", "a currency"),
+        ("5 €", "a currency"),
+        ("EUR 5", "a currency"),
+    ],
+)
+def test_a_number_of_another_dialect_is_known_by_what_is_odd(text: str, what: str) -> None:
+    assert what == foreign_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1.5", "1e3", "NA", "?", "abc", "2024-01-05", "12:30", "1.2.3", "192.168.100.200", "A5", "%"],
+)
+def test_what_is_a_number_or_none_in_any_dialect_is_not_taken_for_one(text: str) -> None:
+    assert "" == foreign_number(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1", "1.0"),
+        ("1", "01"),
+        ("1", "1e0"),
+        ("9007199254740993", "9007199254740993.0"),
+        ("True", "true"),
+        ("FALSE", " false"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("yes", " yes "),
+    ],
+)
+def test_spellings_of_one_value_are_the_same(one: str, other: str) -> None:
+    assert same(one) == same(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("9007199254740993", "9007199254740992"), ("a", "A"), (">50K", ">50K."), ("1", "true")],
+)
+def test_values_that_differ_are_not_the_same(one: str, other: str) -> None:
+    assert same(one) != same(other)
 
 
 @pytest.mark.parametrize(

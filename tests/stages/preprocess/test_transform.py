@@ -47,7 +47,7 @@ def test_columns_come_out_in_the_models_order(run_stage: RunStage) -> None:
 
 
 def test_an_unseen_category_becomes_missing_and_is_counted(run_stage: RunStage) -> None:
-    result = transform(run_stage, {"2013-02-01": f"{HEADER}\n1,green,7\n2,blue,07\n3,,7\n"})
+    result = transform(run_stage, {"2013-02-01": f"{HEADER}\n1,green,7\n2,blue,8\n3,,7\n"})
 
     assert [HEADER, "1,,1", "2,0,", "3,,1"] == lines(result)
     assert 2 == result.summary["unseen_values"]

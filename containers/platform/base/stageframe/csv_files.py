@@ -11,11 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from stageframe.dialects import separator, what_it_is
 from stageframe.errors import StageError
 from stageframe.files import shown
-from stageframe.values import NOT_TEXT
+from stageframe.values import NOT_TEXT, foreign_number
 
 FIELDS = 2**18  # of a table, read at a time
+SAVE = "save it as CSV with commas, in UTF-8, or have the image ingest read it"
 LONE_RETURN = "the line ends in a carriage return alone: save it with line feeds"
 csv.field_size_limit(2**24)  # a text may be long; with an open quote, the rest is not read as one
 
@@ -28,7 +30,12 @@ def read_header(path: Path) -> list[str]:
     Raises StageError (65) if they are not like that.
     """
     with path.open("rb") as file:
+        if odd := what_it_is(file.read(1024)):
+            raise StageError(f"{shown(path)} is {odd}, not CSV: {SAVE}")
+        file.seek(0)
         text = read_rows(file, 0).decode("utf-8-sig", "surrogateescape")
+        if mark := separator(text, read_rows(file, 0).decode("utf-8", "surrogateescape")):
+            raise StageError(f"{shown(path)} is separated by {mark}, not commas: {SAVE}")
     try:
         names, *more = csv.reader(io.StringIO(text, newline=""), strict=True) if text else [[]]
     except csv.Error as error:
@@ -81,10 +88,24 @@ def open_text(path: Path, errors: str = "strict") -> TextIO:
     return path.open(encoding="utf-8-sig", errors=errors, newline="\n")
 
 
+def without_blank_end(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines but for those at the very end that are blank: they are no rows."""
+    held: list[str] = []
+    for line in lines:
+        if line in ("\n", "\r\n"):
+            held.append(line)
+            continue
+        if held:
+            yield from held
+            held.clear()
+        yield line
+
+
 def read_texts(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
     """Yield a table in blocks: how many rows are before it, and the texts of each wanted column.
 
-    Raises StageError (65) for a table without these columns or rows, and for a row that is wrong.
+    A table without rows has no block. Raises StageError (65) for a table without these columns,
+    and for a row that is wrong.
     """
     names = read_header(path)
     check_columns(path, names, wanted)
@@ -92,7 +113,7 @@ def read_texts(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[tu
     rows = 0
     try:
         with open_text(path) as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(without_blank_end(file), strict=True)
             next(reader)
             while block := list(itertools.islice(reader, max(1, FIELDS // len(names)))):
                 if len(names) == 1:
@@ -104,7 +125,6 @@ def read_texts(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[tu
                 rows += len(block)
     except (ValueError, csv.Error) as error:
         raise StageError(find_fault([path])) from error
-    require_rows(path, rows)
 
 
 def require_rows(path: Path, rows: int) -> None:
@@ -134,7 +154,7 @@ def find_fault(
 def _fault_of_table(path: Path, fault: Fault) -> str | None:
     row = 0
     with open_text(path, "surrogateescape") as file:
-        records = csv.reader(file, strict=True)
+        records = csv.reader(without_blank_end(file), strict=True)
         try:
             names = next(records, [])
             for row, record in enumerate(records, 1):
@@ -159,9 +179,12 @@ def _fault_of_row(names: list[str], fields: list[str], fault: Fault) -> str | No
     return None
 
 
-def no_number(name: str, text: str) -> str:
-    """Return the sentence on a text that is in a column of numbers."""
-    return f"column {name!r} holds {text[:50]!r}, not a finite number: correct it"
+def no_number(name: str, text: str, beside: str = "") -> str:
+    """Return the sentence on a text in a column of numbers; `beside`: one more such text."""
+    texts = f"{text[:50]!r} and {beside[:50]!r}" if beside else f"{text[:50]!r}"
+    if what := foreign_number(text):
+        return f"column {name!r} holds {texts}, numbers with {what}: write them like 1234.5"
+    return f"column {name!r} holds {texts}, not a finite number: correct it"
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

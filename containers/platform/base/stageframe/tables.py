@@ -17,6 +17,7 @@ from stageframe.csv_files import (
     read_header,
     read_texts,
     require_rows,
+    without_blank_end,
 )
 from stageframe.errors import StageError
 from stageframe.files import shown
@@ -28,13 +29,13 @@ FIELDS = 2**19  # of a table, read at a time
 
 
 def read_table(
-    path: Path, names: Sequence[str], classes: Sequence[str] = ()
+    path: Path, names: Sequence[str], classes: Sequence[str] = (), *, empty: bool = False
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int_]]]:
     """Yield a numeric table in blocks: float64 (rows, features), NaN = empty; codes, int (rows,).
 
     The columns are `names`, and then `target` if there are classes. A code is the index of the
     target in `classes`, 0 if there are none. Raises StageError (65) where the table is not like
-    that.
+    that, or has no rows; unless it may be `empty`: then there is no block.
     """
     columns = [*names, "target"] if classes else [*names]
     if (header := read_header(path)) != columns:
@@ -43,7 +44,7 @@ def read_table(
     rows = 0
     try:
         with open_text(path) as file:
-            records = _records(file, bool(classes), quoted=_has_quotes(path))
+            records = _records(without_blank_end(file), bool(classes), quoted=_has_quotes(path))
             while block := list(itertools.islice(records, max(1, FIELDS // len(columns)))):
                 x = parse_numbers([fields for fields, _ in block])
                 if x.shape != (len(block), len(names)) or np.isinf(x).any():
@@ -52,7 +53,8 @@ def read_table(
                 rows += len(block)
     except (ValueError, LookupError, csv.Error) as error:
         raise StageError(find_fault([path], _odd_field(code, bool(classes)))) from error
-    require_rows(path, rows)
+    if not empty:
+        require_rows(path, rows)
 
 
 def _difference(columns: list[str], header: list[str]) -> str:
@@ -89,7 +91,7 @@ def _odd_field(classes: Mapping[str, int], labelled: bool) -> Fault:
             known = text in classes
             return None if known else f"target {text!r} is none of the classes at fit: correct it"
         # In a numeric table NaN is spelled as an empty field, and by no other word.
-        return no_number(name, text) if math.isinf(to_number(text, missing=("",))) else None
+        return no_number(name, text) if text and not math.isfinite(to_number(text)) else None
 
     return fault
 

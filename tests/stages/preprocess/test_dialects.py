@@ -1,0 +1,176 @@
+"""What people deliver instead of the table that was meant: read as what it is, or refused."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from harness import Result, RunStage
+
+Days = Mapping[str, Mapping[str, str]]
+
+
+def day(table: str, labels: str = "") -> dict[str, str]:
+    """The files of a day; `labels` are its targets, a letter each, by default by turns a and b."""
+    labels = labels or "ab" * (table.rstrip("\n").count("\n"))
+    rows = table.rstrip("\n").count("\n")
+    return {"data.csv": table, "target.csv": "\n".join(["target", *labels[:rows], ""])}
+
+
+def table(name: str, *texts: str) -> str:
+    """A column of these texts, and a second one that is in order."""
+    return "".join([f"{name},i\n", *(f'"{text}",{i}\n' for i, text in enumerate(texts))])
+
+
+def fit(run_stage: RunStage, days: Days, **params: object) -> Result:
+    inputs = {f"raw/{name}": files for name, files in days.items()}
+    return run_stage("preprocess", "fit", inputs=inputs, **params)
+
+
+def transform(run_stage: RunStage, fitted: Result, data: str) -> Result:
+    assert (0, "") == (fitted.code, fitted.last_error)
+    raw = {"raw/2024-01-09": {"data.csv": data}}
+    return run_stage("preprocess", "transform", inputs={"model": fitted.out, **raw})
+
+
+def columns(result: Result) -> list[dict[str, Any]]:
+    assert (0, "") == (result.code, result.last_error)
+    found: list[dict[str, Any]] = json.loads((result.out / "preprocess.json").read_text("utf-8"))[
+        "columns"
+    ]
+    return found
+
+
+def lines(result: Result, file: str = "data.csv") -> list[str]:
+    assert (0, "") == (result.code, result.last_error)
+    return (result.out / file).read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("texts", "what"),
+    [
+        (["1,5", "2,25", "3,0"], "holds '1,5' and '2,25', numbers with a decimal comma"),
+        (["7", "8", "1,200.50"], "holds '1,200.50', numbers with a thousands separator"),
+        (["12%", "7%", "5%"], "holds '12%' and '7%', numbers with a percent sign"),
+        (["$5", "$7.25", "6"], "holds '$5' and '$7.25', numbers with a currency"),
+    ],
+)
+def test_numbers_of_another_dialect_are_never_texts(
+    run_stage: RunStage, texts: list[str], what: str
+) -> None:
+    refused = fit(run_stage, {"2024-01-01": day(table("price", *texts))})
+    fitted = fit(run_stage, {"2024-01-01": day(table("price", "1", "2", "3"))})
+    later = transform(run_stage, fitted, table("price", *texts))
+
+    assert (65, 65) == (refused.code, later.code)
+    assert f"column 'price' {what}: write them like 1234.5" in refused.last_error
+    assert f"column 'price' {what}" in later.last_error
+
+
+@pytest.mark.parametrize("word", ["?", "None", "-", "N/A", "n/a", "\\N", "  "])
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_gap_is_a_gap_however_it_is_spelled_and_however_many_there_are(
+    run_stage: RunStage, word: str, share: float
+) -> None:
+    gaps = round(10 * share)
+    texts = [word] * gaps + ["1.5"] * (10 - gaps)
+    result = fit(run_stage, {"2024-01-01": day(table("x", *texts))})
+
+    assert "numeric" == columns(result)[0]["kind"]
+    assert gaps == columns(result)[0]["profile"]["missing"]
+
+
+def test_blanks_alone_are_a_gap_among_texts_too(run_stage: RunStage) -> None:
+    fitted = fit(run_stage, {"2024-01-01": day(table("x", "red", "  ", "blue", ""))})
+    later = transform(run_stage, fitted, table("x", " ", "red"))
+
+    assert ["blue", "red"] == columns(fitted)[0]["categories"]
+    assert 2 == columns(fitted)[0]["profile"]["missing"]
+    assert ["x,i", ",0", "1,1"] == lines(later)
+    assert 0 == later.summary["unseen_values"]
+
+
+def test_blank_lines_at_the_very_end_are_no_rows(run_stage: RunStage) -> None:
+    files = day("a,x\n5,1\n5,2\n")
+    fitted = fit(run_stage, {"2024-01-01": {name: f"{text}\n\r\n" for name, text in files.items()}})
+    later = transform(run_stage, fitted, "a,x\n7,8\n\n")
+
+    assert 2 == fitted.summary["rows"]
+    assert ["a,x", "7,8"] == lines(later)
+
+
+def test_a_gap_in_the_last_row_of_an_only_column_stays_a_row(run_stage: RunStage) -> None:
+    fitted = fit(run_stage, {"2024-01-01": day("x\n1\n2\n")})
+    later = transform(run_stage, fitted, "x\n1\nNA\n")
+
+    assert ["x", "1", '""'] == lines(later)
+
+
+def test_a_day_without_rows_is_a_day(run_stage: RunStage) -> None:
+    empty, full = day("a,x\n"), day("a,x\n1,2\n3,4\n")
+    fitted = fit(run_stage, {"2024-01-01": full, "2024-01-02": empty, "2024-01-03": full})
+    alone = fit(run_stage, {"2024-01-02": empty})
+    later = transform(run_stage, fitted, "a,x\n")
+
+    days = json.loads((fitted.out / "preprocess.json").read_text("utf-8"))["days"]
+    assert [("2024-01-01", 2), ("2024-01-03", 2)] == [(d["day"], d["rows"]) for d in days]
+    assert (65, "raw has no day with rows: provide rows") == (alone.code, alone.last_error)
+    assert (["a,x"], 0) == (lines(later), later.summary["rows"])
+
+
+def test_spellings_of_one_category_are_one(run_stage: RunStage) -> None:
+    data = "code,flag,name\n" + "1,True,caf\u00e9\n2,False,Ulm\n" * 4 + "02,TRUE,cafe\u0301\n"
+    fitted = fit(run_stage, {"2024-01-01": day(data)}, categorical="code")
+    later = transform(run_stage, fitted, "code,flag,name\n1.0,true,cafe\u0301\n2.0,false, Ulm\n")
+
+    found = [column["categories"] for column in columns(fitted)]
+    assert [["1", "2"], ["False", "True"], ["Ulm", "caf\u00e9"]] == found
+    assert ["code,flag,name", "0,1,1", "1,0,0"] == lines(later)
+    assert 0 == later.summary["unseen_values"]
+
+
+def test_a_column_of_which_nothing_is_known_any_more_is_refused(run_stage: RunStage) -> None:
+    fitted = fit(run_stage, {"2024-01-01": day("shop,i\n" + "Ulm,1\nBonn,2\n" * 20)})
+    later = transform(run_stage, fitted, "shop,i\n" + "S-1,1\nS-2,2\n" * 10)
+
+    assert 65 == later.code
+    assert "of 20 values of column 'shop' the model knows 0: 'S-1' and 'S-2'" in later.last_error
+    assert "such as 'Bonn' and 'Ulm'" in later.last_error
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ([f"Ada {i}" for i in range(40)], [f"Bob {i}" for i in range(40)]),
+        (["Monday"] * 40, ["Tuesday"] * 40),
+    ],
+    ids=["names of people", "one value a day"],
+)
+def test_values_that_are_new_by_nature_are_counted_and_no_more(
+    run_stage: RunStage, then: list[str], now: list[str]
+) -> None:
+    fitted = fit(run_stage, {"2024-01-01": day(table("x", *then))})
+    later = transform(run_stage, fitted, table("x", *now))
+
+    assert (0, 40) == (later.code, later.summary["unseen_values"])
+
+
+def test_a_column_that_was_empty_may_be_filled_later(run_stage: RunStage) -> None:
+    fitted = fit(run_stage, {"2024-01-01": day("promo,i\n,1\n,2\n")})
+    later = transform(run_stage, fitted, "promo,i\nSPRING,1\n7,2\n,3\n")
+
+    assert ["promo,i", ",1", ",2", ",3"] == lines(later)
+    assert 2 == later.summary["unseen_values"]
+
+
+@pytest.mark.parametrize("gap", ["", "NA,1\n"], ids=["whole", "with a gap"])
+def test_numbers_that_a_model_cannot_tell_apart_are_warned_about(
+    run_stage: RunStage, gap: str
+) -> None:
+    data = f"id,x\n9007199254740993,1\n9007199254740992,2\n{gap}"
+    result = fit(run_stage, {"2024-01-01": day(data)})
+    named = fit(run_stage, {"2024-01-01": day(data)}, categorical="id")
+
+    assert "column 'id' holds whole numbers such as 900719925474099" in result.summary["warnings"]
+    assert "warning: column 'id'" in result.stdout
+    assert "warnings" not in named.summary
