@@ -15,6 +15,8 @@ import pytest
 from harness import IMAGES, Engine, Input, Result, RunStage, arguments
 from shipped import write_pipelines
 
+from support.examples import with_examples
+
 HERE = Path(__file__).parent
 
 # Here and not in a hook: what is imported next reads the table. scripts/check_stage, which checks
@@ -22,7 +24,9 @@ HERE = Path(__file__).parent
 if "MICROSTAGE_CHECK_PIPELINE" not in os.environ:
     FOLDER = Path(tempfile.mkdtemp(prefix="microstage-tests-"))
     atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-    os.environ["MICROSTAGE_STAGES"] = str(write_pipelines(FOLDER))
+    table = write_pipelines(FOLDER)
+    table.write_text(with_examples(table.read_text("utf-8")), "utf-8")
+    os.environ["MICROSTAGE_STAGES"] = str(table)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
