@@ -6,8 +6,8 @@ Runs the stage `generate`, which publishes `raw/<ds>/data.csv` and `raw/<ds>/tar
 - **Schedule**: by default daily at 00:00 UTC. Nothing is caught up: after the DAG
   is switched on, the first automatic run is the next midnight.
 - **`ds`** is the day on which the data arrives: the date of the run.
-- **A manual run** makes the data of its logical date (trigger it with 2013-01-06 to get
-  `raw/2013-01-06`), or of today when it has none.
+- **A manual run** makes the data of its parameter `day` (2013-01-06 for `raw/2013-01-06`), or else
+  of its logical date, or of today when it has none.
 - **A backfill** makes every day of its range; the days do not depend on each other.
 - **A re-run** does nothing while parameters and image are unchanged; the parameter `force` makes
   the data again.
@@ -19,6 +19,7 @@ Files that a person put into `raw/<ds>` are never replaced (the run fails and sa
 from airflow.sdk import DAG, Param
 
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.day import day_param
 from microstage.operator import StageOperator
 from microstage.schedule import pipelines, timetable
 
@@ -33,6 +34,7 @@ for pipeline in pipelines():
         default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
         on_failure_callback=on_run_failure,
         params={
+            "day": day_param(),
             "force": Param(False, type="boolean", description="Run it although it is up to date."),
         },
         tags=["microstage", pipeline.name],

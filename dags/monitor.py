@@ -13,14 +13,16 @@ Waits for the predictions of the day, then runs `monitor` in its own container. 
 - **Bad quality**: the task `check_quality` fails, and that is alerted. With the Variable
   `retrain_on_alert` set to `on` (of a pipeline with a name: `<pipeline>.retrain_on_alert`), the DAG
   train_model is started for the day, too.
-- **A manual run** looks at its logical date, or at today when it has none. **A backfill** looks at
-  every day of its range. **A re-run** repeats the report only if something in it has changed, for
-  example because labels have come; the parameter `force` repeats it all the same.
+- **A manual run** looks at its parameter `day`, or else at its logical date, or at today. **A
+  backfill** looks at every day of its range. **A re-run** repeats the report only if something in
+  it has changed, for example because labels have come; the parameter `force` repeats it all the
+  same.
 """
 
 from airflow.sdk import DAG, Param
 
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.day import day_param
 from microstage.decisions import CheckQuality, Retrain
 from microstage.operator import StageOperator
 from microstage.schedule import pipelines, timetable
@@ -37,6 +39,7 @@ for pipeline in pipelines():
         default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
         on_failure_callback=on_run_failure,
         params={
+            "day": day_param(),
             "deadline_hours": Param(
                 12, type="number", minimum=0, description="Wait for predictions."
             ),

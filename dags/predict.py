@@ -14,7 +14,7 @@ and `predictions/<ds>`.
   `<pipeline>.model_path`).
 - **No model in production yet**: the run says so and is skipped. Approve one in train_model.
 - **Waiting**: up to 24 hours for `raw/<ds>/data.csv`, without holding a slot.
-- **A manual run** predicts the day of its logical date, or today when it has none.
+- **A manual run** predicts its parameter `day`, or else the day of its logical date, or today.
 - **A backfill** predicts every day of its range with the model that is in production now, which may
   have learned from some of them; the reports of the DAG monitor say which.
 - **A re-run** fetches the model again, and repeats only the steps whose inputs, model, parameters
@@ -24,6 +24,7 @@ and `predictions/<ds>`.
 from airflow.sdk import DAG, Param
 
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.day import day_param
 from microstage.decisions import FetchModel
 from microstage.operator import PATIENT, StageOperator
 from microstage.schedule import pipelines, timetable
@@ -44,6 +45,7 @@ for pipeline in pipelines():
         default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
         on_failure_callback=on_run_failure,
         params={
+            "day": day_param(),
             "force": Param(False, type="boolean", description="Run it although it is up to date."),
         },
         tags=["microstage", pipeline.name],

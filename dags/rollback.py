@@ -7,12 +7,13 @@ is down (`standby`). The next run of predict uses it; predictions that are there
 
 - **Twice** in one run (a retry, a cleared `rollback`) is the same as once. To go back again, start
   the DAG again.
-- **`ds`** is the date of the run; its records are in `rollbacks/<ds>`.
+- **`ds`** is the parameter `day`, or else the date of the run; its records are in `rollbacks/<ds>`.
 """
 
 from airflow.sdk import DAG
 
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.day import day_param
 from microstage.operator import PATIENT, StageOperator
 from microstage.schedule import pipelines, timetable
 
@@ -27,6 +28,7 @@ for pipeline in pipelines():
         max_active_runs=1,
         default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
         on_failure_callback=on_run_failure,
+        params={"day": day_param()},
         tags=["microstage", pipeline.name, "by hand"],
     ):
         outgoing = StageOperator(task_id="outgoing", **PATIENT)

@@ -19,7 +19,7 @@ stage runs in its own container. Publishes `processed/<ds>` and `models/<ds>`.
   alone, and so does no answer within `approval_hours`. The Variable `auto_promotion` set to
   `better` or `not_worse` promotes by the verdict, without asking (of a pipeline with a name:
   `<pipeline>.auto_promotion`).
-- **A manual run** trains the model of its logical date, or of today when it has none.
+- **A manual run** trains the model of its parameter `day`, or else of its logical date, or today's.
 - **A backfill** trains one model for each Sunday of its range, and asks for each.
 - **A re-run** repeats only the steps whose inputs, parameters or image changed; the parameter
   `force` repeats all of them. A model that is replaced takes its validation with it. To decide
@@ -29,6 +29,7 @@ stage runs in its own container. Publishes `processed/<ds>` and `models/<ds>`.
 from airflow.sdk import DAG, Param
 
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
+from microstage.day import day_param
 from microstage.decisions import ApprovePromotion
 from microstage.operator import PATIENT, StageOperator
 from microstage.schedule import pipelines, timetable
@@ -47,12 +48,11 @@ for pipeline in pipelines():
         default_args={**DEFAULT_ARGS, "pipeline": pipeline.name},
         on_failure_callback=on_run_failure,
         params={
+            "day": day_param(),
             "window": Param(
                 pipeline.window, type="integer", minimum=1, description="Days of data, up to ds."
             ),
-            "approval_hours": Param(
-                144, type="number", minimum=0, description="Wait for an answer."
-            ),
+            "approval_hours": Param(144, type="number", minimum=0, description="Hours to wait."),
             "force": Param(False, type="boolean", description="Run it although it is up to date."),
         },
         tags=["microstage", pipeline.name],

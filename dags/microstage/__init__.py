@@ -11,7 +11,9 @@ Imports go one way, from the bottom of this list to its top:
     inputs        what a job reads
     publishing    an output directory, put in its place as a whole or not at all
     contract      one job: inputs checked, run by an engine, outputs checked and published
+    endpoint      which Docker Engine a script works with
     engines/      what a job is run in: process, container
+    day           which day a run is for
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
     operator      the Airflow task that runs a job

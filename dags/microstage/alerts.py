@@ -19,8 +19,11 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from microstage.errors import StageError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,12 +48,15 @@ class Alert:
 
 def describe(context: Context) -> Alert:
     """Return the alert for a task instance that failed."""
+    from microstage.day import day_of  # noqa: PLC0415 - every task parses this file, few need it
+
     ti = context["ti"]
     mapped = ti.map_index is not None and ti.map_index >= 0
     task = f"{ti.dag_id}.{ti.task_id}" + (f"[{ti.map_index}]" if mapped else "")
     run: Any = context.get("dag_run")
-    moment = run and (run.logical_date or run.run_after)
-    day = f"{moment:%Y-%m-%d}" if moment else None
+    day = None
+    with suppress(StageError):  # no time zone: then that is what the task has failed of
+        day = day_of(context).ds if run else None
     error = context.get("exception")
     reason = UNKNOWN if error is None else str(error).strip() or type(error).__name__
     facts = {
@@ -71,7 +77,7 @@ def describe(context: Context) -> Alert:
 
 def send_mail(alert: Alert) -> None:
     """Send it to ALERT_EMAIL, through the server ALERT_SMTP. Raises what went wrong."""
-    import smtplib  # noqa: PLC0415 - every task parses this file, few need it
+    import smtplib  # noqa: PLC0415 - as above
     import ssl  # noqa: PLC0415
     from email.message import EmailMessage  # noqa: PLC0415
     from email.utils import formatdate, make_msgid, parseaddr  # noqa: PLC0415

@@ -231,5 +231,6 @@ class Retrain(TriggerDagRunOperator):
                 f"Quality is bad, but the Variable {variable} is not on: nothing is trained."
             )
         folder = published.data.path(self.model)
-        self.conf = {"window": len(read_json(folder / "preprocess.json")["days"])}
+        window = len(read_json(folder / "preprocess.json")["days"])
+        self.conf = {"day": self.ds, "window": window}
         return super().execute(context)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, get_parsing_context
 from croniter import croniter
 
+from microstage.day import day_of_run
 from microstage.errors import USAGE, StageError
 from microstage.last_good import last_whole
 from microstage.pipelines import NAME, Pipeline, check_name, load_pipeline, pipeline_names
 
-# The day of a run. A run that was triggered without a logical date has no `ds`: then it is the
-# day on which it was triggered.
-DS = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
+# The day of a run, as a value of `ds`: a function, which Airflow calls where it renders templates.
+DS: Any = day_of_run
 
 # What passes by itself, such as a scheduler that is busy, does so within these tries.
 RETRIES = 2

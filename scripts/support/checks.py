@@ -10,6 +10,7 @@ from typing import Any
 
 from support import REPOSITORY
 from support.command import UNAVAILABLE
+from support.settings import setting
 
 from microstage.errors import NO_INPUT, StageError
 
@@ -25,6 +26,8 @@ def check(
     """
     # It is among the images of this table that the image is checked, not among the tests' own.
     os.environ["MICROSTAGE_CHECK_PIPELINE"] = pipeline
+    # What no row writes, a person has put there.
+    os.environ["MICROSTAGE_DATA"] = setting("MICROSTAGE_DATA") or str(REPOSITORY / "data")
     sys.path.insert(0, str(TESTS))
     # Not at the top: these are in an environment that a script has to start over in.
     import pytest  # noqa: PLC0415
@@ -64,8 +67,8 @@ def find_image(image: str) -> str:
     """Return the id of an image. Raises StageError: 66 it is absent, 69 there is no engine."""
     from harness import look_up  # noqa: PLC0415 - as above
 
+    from microstage.endpoint import endpoint  # noqa: PLC0415
     from microstage.engines import container  # noqa: PLC0415
-    from microstage.engines.endpoint import endpoint  # noqa: PLC0415
 
     try:
         found = look_up(container.connect(), image)

@@ -20,8 +20,8 @@ from support.image_files import Files, files_of, resolved
 
 from microstage.contract import Run
 from microstage.data_folder import DataFolder
+from microstage.endpoint import endpoint
 from microstage.engines.container import ContainerEngine, connect
-from microstage.engines.endpoint import endpoint
 from microstage.errors import NO_INPUT, TRY_AGAIN, StageError
 from microstage.inputs import present
 from microstage.jobs import Job, resolve
@@ -75,8 +75,10 @@ def look(pipeline: Pipeline, data: DataFolder, image: str, *, rest: bool) -> dic
         config = client.inspect_image(image)
     claimed = (config["Config"].get("Labels") or {}).get("org.microstage.work", "").split()
     files, opened = files_of(image), set[str]()
+    own = [row for row in pipeline.rows.values() if named(row.image) == named(image)]
+    others = set(claimed) - {row.work for row in own}
     for row in pipeline.rows.values():
-        if row.work in claimed or named(row.image) == named(image):
+        if row in own or row.work in others:
             model = f"models/{DAYS[-1]}"
             job = resolve(pipeline, row.stage, DAYS[-1], window=window(row), model=model)
             job = present(data, alone(job) if row.network else job)

@@ -36,8 +36,8 @@ def process_engine(data: DataFolder, job: Job) -> tuple[str, Engine]:
 def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]:
     """Return the id of the job's image, and what runs it in a container. Raises StageError."""
     # Not at the top: the other engine does without the package docker.
+    from microstage.endpoint import endpoint  # noqa: PLC0415
     from microstage.engines import container  # noqa: PLC0415
-    from microstage.engines.endpoint import endpoint  # noqa: PLC0415
 
     try:
         client = container.connect()

@@ -17,8 +17,8 @@ from support.command import UNAVAILABLE
 
 from microstage.contract import Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
+from microstage.endpoint import endpoint
 from microstage.engines.container import ContainerEngine, image_id
-from microstage.engines.endpoint import endpoint
 from microstage.errors import StageError
 from microstage.jobs import resolve
 from microstage.pipelines import Pipeline

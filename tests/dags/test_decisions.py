@@ -304,7 +304,8 @@ def test_bad_quality_trains_only_where_the_variable_says_so(
     monkeypatch.setenv("AIRFLOW_VAR_RETRAIN_ON_ALERT", "on")
     retrain.execute({})
 
-    assert [{"window": 13}] == started  # as many days as the model that made the predictions
+    # Of the same day, and as many days as the model that made the predictions.
+    assert [{"day": DAY, "window": 13}] == started
 
 
 def test_what_is_not_asked_for_is_not_skipped(run_stage: RunStage) -> None:

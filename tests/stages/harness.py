@@ -21,8 +21,8 @@ from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount
 
+from microstage.endpoint import endpoint
 from microstage.engines.container import hardening
-from microstage.engines.endpoint import endpoint
 from microstage.table import Limits
 
 REPOSITORY = Path(__file__).parents[2]

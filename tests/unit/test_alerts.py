@@ -18,7 +18,10 @@ from aiosmtpd.smtp import AuthResult
 from microstage import alerts
 
 RUN = SimpleNamespace(
-    logical_date=datetime(2013, 1, 16, tzinfo=UTC), run_after=datetime(2026, 11, 21, tzinfo=UTC)
+    logical_date=datetime(2013, 1, 16, tzinfo=UTC),
+    run_after=datetime(2026, 11, 21, tzinfo=UTC),
+    run_type="manual",
+    conf=None,
 )
 ALERT = alerts.Alert("a subject", "a body")
 
@@ -63,9 +66,22 @@ def test_an_installation_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_a_logical_date_the_day_is_that_of_the_trigger() -> None:
-    run = SimpleNamespace(logical_date=None, run_after=RUN.run_after)
+    run = SimpleNamespace(**{**vars(RUN), "logical_date": None})
 
     assert alerts.describe(context(dag_run=run)).subject.endswith("failed for 2026-11-21")
+
+
+def test_the_day_is_that_of_the_run_and_not_its_logical_date() -> None:
+    run = SimpleNamespace(**{**vars(RUN), "conf": {"day": "2013-01-20"}})
+
+    assert alerts.describe(context(dag_run=run)).subject.endswith("failed for 2013-01-20")
+
+
+def test_a_run_whose_day_is_not_known_is_told_of_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MICROSTAGE_TIME_ZONE", "nowhere")
+    run = SimpleNamespace(**{**vars(RUN), "logical_date": datetime(2013, 1, 16, 5, tzinfo=UTC)})
+
+    assert alerts.describe(context(dag_run=run)).subject.endswith("failed for manual__2013-01-16")
 
 
 def test_a_task_that_was_killed_has_no_reason_and_the_alert_says_so() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from microstage.engines.endpoint import Endpoint, endpoint
+from microstage.endpoint import Endpoint, endpoint
 from microstage.errors import StageError
 
 Write = Callable[..., None]

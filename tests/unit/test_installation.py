@@ -6,6 +6,7 @@ import stat
 import subprocess
 import tomllib
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -108,6 +109,12 @@ def test_the_compose_file_uses_every_setting_and_no_other(checkout: Path) -> Non
     used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
 
     assert set(make_env(checkout)) == used
+
+
+def test_the_time_zone_is_one(checkout: Path) -> None:
+    zone = make_env(checkout)["TIME_ZONE"]
+
+    assert zone == ZoneInfo(zone).key
 
 
 def test_containers_never_run_as_root(checkout: Path) -> None:

@@ -21,7 +21,7 @@ from requests.exceptions import RequestException
 
 from microstage.contract import Exit, Run
 from microstage.data_folder import DataFolder
-from microstage.engines.endpoint import endpoint
+from microstage.endpoint import endpoint
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.inputs import variables
 from microstage.jobs import Job
