@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from learned_rows import columns_of
 from models import Model, load_model
 from stageframe import IN, StageError, digest, read_json, shown
 from stageframe.training import days_of
@@ -39,10 +40,8 @@ def load_candidate(folder: Path, version: dict[str, Any] | None = None) -> Candi
     """Return the model of a folder, with what its files say that it has learned from."""
     model = load_model(folder)
     path = folder / "preprocess.json"
-    prepared = read_json(path, "columns", "days", version=1)
-    columns = {column["name"]: column for column in prepared["columns"]}
-    if odd := set(model.features).difference(columns):
-        raise StageError(f"{shown(path)} has no column {min(odd)!r} of the model: train again")
+    prepared = read_json(path, "days", version=1)
+    columns = {column["name"]: column for column in columns_of(model)}
     trained_on = model.spec.get("trained_on") or {}
     if not trained_on.keys() >= {"rows", "sha256"}:
         raise StageError(

@@ -1,12 +1,19 @@
 """compare: a new model beside the one in production, on rows that neither has learned from."""
 
-import itertools
 from typing import Any
 
 import numpy as np
 from candidates import Candidate, load_candidate, load_champion
+from learned_rows import (
+    Copies,
+    find_own_copies,
+    require_news,
+    tell_copies,
+    tell_untaught,
+    untaught,
+)
 from measures import require_two_classes
-from new_rows import Group, check_digests, find_obstacle, group_rows
+from new_rows import Group, check_digests, find_obstacle, find_their_copies, group_rows
 from paired import measure_all, score
 from stageframe import IN, OUT, StageError, write_json
 from verdicts import Rows, conclude
@@ -24,22 +31,33 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
     challenger, champion = load_candidate(IN / "challenger"), load_champion()
     groups = group_rows(challenger, champion, check_digests(challenger))
     obstacle = find_obstacle(challenger, champion, groups) if champion else ""
-    y, scores = score(challenger, None if obstacle else champion)
-    new = new_to_both(len(y), groups)
-    if len(scores) > 1 and len(np.unique(y[new])) < 2:
+    rows = score(challenger, None if obstacle else champion)
+    ours = find_own_copies(rows.digests[0], challenger.model)
+    require_news(ours, rows.y)
+    theirs = Copies(np.zeros(len(rows.y), bool), {})
+    if champion and len(rows.digests) > 1:
+        theirs = find_their_copies(rows.digests[1], challenger, champion, groups)
+    known = known_to_champion(len(rows.y), groups)
+    new = ~(ours.rows | theirs.rows | known)
+    if len(rows.scores) > 1 and len(np.unique(rows.y[new])) < 2:
         obstacle = "The rows that neither model has learned from are all of one class"
+        if champion and not new.any():
+            obstacle = f"Version {champion.version['version']} in production knows: {theirs.told()}"
     if obstacle:
-        new[:], scores = True, scores[:1]
-    y, scores = y[new], [one[new] for one in scores]
+        new = ~ours.rows
+    y, scores = rows.y[new], [one[new] for one in rows.scores[: 1 if obstacle else None]]
     require_two_classes(y, challenger.model.classes)
     measured, difference = measure_all(y, scores, challenger.model.classes, resamples, seed)
-    days = [day for group in groups if obstacle or not group.known for day in group.days]
-    rows = Rows(len(y), days, challenger.whole_days)
-    verdict, reason = conclude(measured, difference, challenger, champion, obstacle, rows)
+    gone = {*ours.days, *(() if obstacle else theirs.days)}
+    days = [day for g in groups if obstacle or not g.known for day in g.days if day not in gone]
+    measured_on = Rows(len(y), days, challenger.whole_days)
+    verdict, reason = conclude(measured, difference, challenger, champion, obstacle, measured_on)
+    if warning := tell_untaught(untaught(y, challenger.model.classes)):
+        verdict, reason = "not_comparable", f"{warning} {reason}"
     comparison = {
         "version": 1,
         "verdict": verdict,
-        "reason": reason,
+        "reason": f"{reason}{tell_copies(ours, theirs)}",
         "metric": "roc_auc",
         "days": days,
         "rows": len(y),
@@ -49,22 +67,24 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
         "proof": {
             "challenger_trained_on": challenger.learned,
             "champion_trained_on": champion.learned if champion else [],
-            "left_out": list(itertools.chain(*(group.days for group in groups if group.known))),
+            "left_out": [day for g in groups for day in g.days if g.known or day in gone],
+            "copied_rows": {"challenger": ours.number, "champion": theirs.number},
+            "copied_days": theirs.days | ours.days,
         },
     }
     write_json(OUT / "comparison.json", comparison)
     return in_short(comparison)
 
 
-def new_to_both(rows: int, groups: list[Group]) -> np.ndarray:
-    """Return which rows of val.csv neither model has learned from, bool (rows,)."""
+def known_to_champion(rows: int, groups: list[Group]) -> np.ndarray:
+    """Return which rows of val.csv are of days that the champion knows, bool (rows,)."""
     left = sum(group.rows for group in groups)
     if rows != left:
         raise StageError(
             f"split/val.csv has {rows} rows, but challenger/preprocess.json and model.json leave"
             f" {left} that the model has not learned from: train again"
         )
-    return np.repeat([not group.known for group in groups], [group.rows for group in groups])
+    return np.repeat([group.known for group in groups], [group.rows for group in groups])
 
 
 def described(champion: Candidate, measured: list[dict[str, float]]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from candidates import Candidate
+from learned_rows import Copies, find_copies, read_known
 from stageframe import IN, StageError, digest, read_json, shown
 
 
@@ -80,6 +82,20 @@ def has_learned(
         return False  # both have learned from this train.csv, val.csv is new to both
     known = {champion.version["raw"].get(f"{day}/data.csv") for day in champion.learned}
     return any(day in champion.learned or raw[day] in known for day in days)
+
+
+def find_their_copies(
+    digests: np.ndarray, challenger: Candidate, champion: Candidate, groups: list[Group]
+) -> Copies:
+    """Return which rows of val.csv the champion has learned from, as far as it says which it has.
+
+    digests: uint64 (rows,), of the champion's columns.
+    """
+    path = champion.model.path.with_name("preprocess.json")
+    known = read_known(path, champion.learned)
+    if known is None or champion.sha256 == challenger.sha256:
+        return Copies(np.zeros(len(digests), bool), {})
+    return find_copies(digests, [(", ".join(g.days), g.rows) for g in groups], known)
 
 
 def find_obstacle(challenger: Candidate, champion: Candidate, groups: list[Group]) -> str:

@@ -1,6 +1,7 @@
 """Score both models of a comparison on the same rows, and measure them."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from bootstrap import CONFIDENCE, bootstrap, interval
@@ -8,27 +9,34 @@ from candidates import Candidate
 from measures import measure
 from models import probabilities
 from stageframe import IN, StageError
+from stageframe.rows import row_digests
 from stageframe.tables import read_table
 
 METRICS = ("roc_auc", "log_loss", "average_precision", "accuracy", "calibration_error")
 
 
-def score(challenger: Candidate, champion: Candidate | None) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the class codes of val.csv (rows,), and each model's probabilities of these classes.
+class Scored(NamedTuple):
+    """The rows of val.csv, the challenger's first in each list."""
 
-    They are float64 (rows, classes), the challenger's first.
-    """
-    classes = challenger.model.classes
+    y: np.ndarray  # int (rows,), codes of the challenger's classes
+    scores: list[np.ndarray]  # float64 (rows, classes), each model's probabilities of these classes
+    digests: list[np.ndarray]  # uint64 (rows,), of the columns that each model has
+
+
+def score(challenger: Candidate, champion: Candidate | None) -> Scored:
+    """Return the rows of val.csv, scored by both models."""
+    features, classes = challenger.model.features, challenger.model.classes
+    ours = [challenger.columns[name] for name in features]
     parts = []
-    table = read_table(IN / "split" / "val.csv", challenger.model.features, classes)
-    for x, codes in table:
-        parts.append([codes, probabilities(challenger.model, x)])
+    for x, codes in read_table(IN / "split" / "val.csv", features, classes):
+        parts.append([codes, probabilities(challenger.model, x), row_digests(x, ours)])
         if champion:
             order = [champion.model.classes.index(label) for label in classes]
             theirs = probabilities(champion.model, recode(x, challenger, champion))
-            parts[-1].append(theirs[:, order])
-    y, *scores = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return y, scores
+            at = [features.index(name) for name in champion.model.features]
+            parts[-1] += [theirs[:, order], row_digests(x[:, at], [ours[j] for j in at])]
+    y, *found = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Scored(y, found[::2], found[1::2])
 
 
 def recode(x: np.ndarray, challenger: Candidate, champion: Candidate) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from classes import count_classes, count_labels, name_classes
 from coding import encode
 from columns import learn
@@ -12,6 +13,7 @@ from csv_tables import csv_line, csv_lines, has_rows, raw_days, read_frames
 from profiles import Profile
 from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
 from stageframe.csv_files import read_header
+from stageframe.rows import Digests, kept, row_digests, share_of, to_text
 
 
 def fit(categorical: str, max_categories: int) -> dict[str, Any]:
@@ -31,16 +33,20 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
     labels = name_classes(counts, targets, "target" in forced)
     classes = count_classes(counts, labels)
     cells = {text: csv_line([label]) for text, label in labels.items()}
+    share, described = share_of(counts.total()), []
     with (OUT / "train_data.csv").open("wb") as file:
         file.write(csv_line([*names, "target"]) + b"\n")
         for day, texts in zip(days, daily, strict=True):
-            write_day(file, day, columns, cells, profile, texts.total())
-    rows_of = zip(days, daily, strict=True)
+            rows = texts.total()
+            digests = write_day(file, day, columns, cells, profile, rows)
+            sketch = to_text(digests[kept(digests, share)])
+            described.append({"day": day.name, "rows": rows, "digests": sketch})
     fitted = {
         "version": 1,
         "columns": profile.described(),
         "classes": [*classes],
-        "days": [{"day": day.name, "rows": texts.total()} for day, texts in rows_of],
+        "days": described,
+        "digest_share": share,
         "class_counts": [*classes.values()],
     }
     write_json(OUT / "preprocess.json", fitted)
@@ -100,8 +106,8 @@ def write_day(
     cells: dict[str, bytes],
     profile: Profile,
     targets: int,
-) -> None:
-    """Write a day's rows, and add them to the profile.
+) -> Digests:
+    """Write a day's rows, add them to the profile, and return their digests, uint64 (rows,).
 
     cells: what is written for each text in target.csv; targets: how many rows that has.
     """
@@ -111,13 +117,14 @@ def write_day(
         for frame in read_frames(target, ["target"])
         for text in frame["target"].tolist()
     )
-    rows = 0
+    digests = [np.zeros(0, np.uint64)]
     for x, unknown in encode(table, columns):
         file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), column, strict=False))
-        rows += len(x)
+        digests.append(row_digests(x, columns))
         profile.add(x, unknown)
-    if rows != targets:
+    if (rows := sum(map(len, digests))) != targets:
         raise StageError(
             f"{shown(table)} has {rows} rows, target.csv beside it {targets}:"
             " give each row its target"
         )
+    return np.concatenate(digests)

@@ -1,5 +1,6 @@
 """split: part processed/ into rows to learn from, and rows to validate with."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pandas as pd
 from csv_tables import csv_line, read_blocks, read_frames
 from stageframe import IN, OUT, StageError, read_json, shown
 from stageframe.csv_files import read_header
+
+FEW_KINDS = 50  # of rows: where there are no more, rows of a day are alike by chance
 
 
 def split(val_fraction: float, seed: int) -> dict[str, Any]:
@@ -20,8 +23,7 @@ def split(val_fraction: float, seed: int) -> dict[str, Any]:
     if len(days) > 1:
         chosen = choose_days([day["rows"] for day in days], val_fraction)
     else:
-        targets = pd.concat([frame["target"] for frame in read_frames(table, ["target"])])
-        chosen = choose_rows(pd.factorize(targets)[0], val_fraction, seed)
+        chosen = choose_rows(*read_kinds(table, names), val_fraction, seed)
     rows, expected = write_parts(table, names, chosen), sum(day["rows"] for day in days)
     if rows != expected:
         raise StageError(
@@ -47,17 +49,43 @@ def choose_days(rows: list[int], fraction: float) -> np.ndarray:
     return chosen
 
 
-def choose_rows(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def read_kinds(table: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's class, and which rows are the same but for it: codes, int (rows,) each."""
+    targets = pd.concat([frame["target"] for frame in read_frames(table, ["target"], ["target"])])
+    kinds = []
+    for block, stops in read_blocks(table, len(names)):
+        ends = stops.tolist()
+        starts = [0, *(stops[:-1] + 1).tolist()]
+        rows = (block[start:end] for start, end in zip(starts, ends, strict=True))
+        # The target is the last field; of one with commas a part stays, which is no harm.
+        hashes = (hash_of(row.rpartition(b",")[0]) for row in rows)
+        kinds.append(np.fromiter(hashes, np.uint64, len(ends)))
+    return pd.factorize(targets)[0], pd.factorize(np.concatenate(kinds))[0]
+
+
+def hash_of(text: bytes) -> int:
+    """Return 64 bits that tell texts apart, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def choose_rows(codes: np.ndarray, kinds: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Return which rows validate, bool (rows,): this fraction of each class, at random.
 
-    codes: int (rows,). A class with two rows or more has rows on both sides.
+    codes: int (rows,). A class with two rows or more has rows on both sides. Rows of one kind,
+    `kinds` int (rows,), are on one side, or a model would be measured on rows that it has learned
+    by heart; but not where there are so few kinds that rows are alike by chance.
     """
     random = np.random.default_rng(seed)
-    chosen = np.zeros(len(codes), bool)
-    for code in np.unique(codes):
-        rows = random.permutation(np.flatnonzero(codes == code))
-        if len(rows) > 1:
-            chosen[rows[: min(max(round(fraction * len(rows)), 1), len(rows) - 1)]] = True
+    if len(np.unique(kinds)) < FEW_KINDS:
+        kinds = np.arange(len(codes))
+    # A kind counts as the class of its first row.
+    first = np.unique(kinds, return_index=True)[1]
+    chosen_kinds = np.zeros(len(first), bool)
+    for code in np.unique(codes[first]):
+        mine = random.permutation(np.flatnonzero(codes[first] == code))
+        if len(mine) > 1:
+            chosen_kinds[mine[: min(max(round(fraction * len(mine)), 1), len(mine) - 1)]] = True
+    chosen: np.ndarray = chosen_kinds[kinds]
     return chosen
 
 

@@ -12,6 +12,7 @@ import pytest
 from harness import Input, Result, RunStage
 from scored import Scores, constant_scores, random_scores
 from sklearn import metrics
+from stageframe.rows import row_digests, to_text
 
 Files = dict[str, dict[str, str | bytes]]
 HELD_OUT = "2013-01-02"
@@ -55,6 +56,15 @@ def model(
     }
 
 
+def with_digests(prepared: str | bytes, values: Sequence[float]) -> str:
+    """preprocess.json with the digests of its days' rows, whose feature has these values."""
+    spec = json.loads(prepared)
+    digests = row_digests(np.array(values, float)[:, None], spec["columns"])
+    for day in spec["days"]:
+        day["digests"], digests = to_text(digests[: day["rows"]]), digests[day["rows"] :]
+    return json.dumps({**spec, "digest_share": 1.0})
+
+
 def versioned(files: dict[str, str | bytes], raw: Mapping[str, str]) -> dict[str, str | bytes]:
     """The files of a model as they come from the registry; raw: digests of its days' data."""
     version = {
@@ -76,15 +86,17 @@ def scene(
     held_out: Mapping[str, int] | None = None,
     their_days: Mapping[str, int] | None = None,
     their_train: str = "what the champion learned",
+    their_rows: Sequence[float] | None = None,
     raw: Mapping[str, str] | None = None,
 ) -> Files:
     """Challenger and champion with these scores of val.csv, which are of the days `held_out`.
 
     The challenger has learned from 2 rows of 2013-01-01, which come before; the champion from all
-    rows but one of `their_days`. `raw`: digests of days whose data are not the day's own.
+    rows but one of `their_days`; `their_rows` are the features of all. `raw`: digests of days whose
+    data are not the day's own.
     """
     learned = {"2013-01-01": 2, **({HELD_OUT: len(target)} if held_out is None else held_out)}
-    train = "row,target\n0,no\n1,yes\n"
+    train = f"row,target\n-1,{classes[0]}\n-2,{classes[1]}\n"
     val = "row,target\n" + "".join(f"{row},{label}\n" for row, label in enumerate(target))
     challenger = model(ours, classes, learned, 2, train)
     their_days = their_days or {"2012-12-30": 3, "2012-12-31": 1}
@@ -111,6 +123,8 @@ def scene(
     if theirs is not None:
         rows = sum(their_days.values()) - 1
         champion = model(theirs, their_classes or classes, their_days, rows, their_train)
+        if their_rows is not None:
+            champion["preprocess.json"] = with_digests(champion["preprocess.json"], their_rows)
         files["champion"] = versioned(champion, {day: own[day] for day in their_days})
     return files
 
@@ -302,6 +316,54 @@ def test_a_day_that_the_champion_has_learned_from_is_left_out(
         pytest.approx(metrics.roc_auc_score(y[60:], theirs[60:, 1]))
         == (found["champion"]["roc_auc"])
     )
+
+
+def test_rows_that_the_champion_has_learned_under_another_name_are_left_out(
+    run_stage: RunStage,
+) -> None:
+    scores, y = random_scores(100, 2)
+    theirs = noisy(scores, 0.3)
+    files = scene(
+        labels(y),
+        scores.tolist(),
+        theirs.tolist(),
+        their_days={"2012-12-30": 60, "2012-12-31": 1},
+        their_rows=[*range(40), *range(-20, 0), 99],
+    )
+    found = comparison(run_stage, files)
+
+    assert (60, [HELD_OUT]) == (found["rows"], found["days"])
+    assert {"challenger": 0, "champion": 40} == found["proof"]["copied_rows"]
+    assert "40 rows were left out as copies of rows" in found["reason"]
+    aucs = [metrics.roc_auc_score(y[40:], one[40:, 1]) for one in (scores, theirs)]
+    assert pytest.approx(aucs) == [found[name]["roc_auc"] for name in ("challenger", "champion")]
+
+
+def test_a_champion_that_knows_all_rows_by_another_name_is_not_comparable(
+    run_stage: RunStage,
+) -> None:
+    scores, y = random_scores(50, 2)
+    files = scene(
+        labels(y),
+        scores.tolist(),
+        scores.tolist(),
+        their_days={"2012-12-30": 50, "2012-12-31": 1},
+        their_rows=[*range(50), 99],
+    )
+    found = comparison(run_stage, files)
+
+    assert ("not_comparable", 50) == (found["verdict"], found["rows"])
+    assert f"{HELD_OUT} has the rows of 2012-12-30 again" in found["reason"]
+    assert {HELD_OUT: "2012-12-30"} == found["proof"]["copied_days"]
+
+
+def test_a_class_that_no_learned_row_has_makes_no_first_model(run_stage: RunStage) -> None:
+    scores, y = random_scores(60, 3)
+    names = ["no", "yes", "yes."]
+    found = comparison(run_stage, scene([names[k] for k in y], scores.tolist(), classes=names))
+
+    assert "not_comparable" == found["verdict"]
+    assert "The class 'yes.' is in the rows to validate with and in no row" in found["reason"]
 
 
 def test_a_day_that_was_held_out_from_the_champion_too_stays(run_stage: RunStage) -> None:
