@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import quality
-from inputs import PREDICTIONS, Predictions, read_optional, read_predictions, read_target
+from inputs import PREDICTIONS, Predictions, read_optional, read_predictions
+from labels import Labels, read_labels
 from stageframe import IN, INPUT_MISSING, StageError, find_days, shown
 
 
@@ -21,71 +22,119 @@ class Day(NamedTuple):
     path: str | None  # from where it was read
     digest: str | None  # SHA-256 of that model's model.json
     histograms: np.ndarray  # int (k, bins) of the probabilities
-    mean: np.ndarray  # float64 (k,), of the probabilities
+    mean: np.ndarray  # float64 (k,), of the probabilities; 0 without rows
     chosen: np.ndarray  # int (k,), rows for which the class was predicted
-    true: np.ndarray | None  # int (k,), rows of the class
-    metrics: dict[str, Any] | None  # of quality.measure
+    labels: Labels | None
+    true: np.ndarray | None  # int (k,), rows of the class; None if none has a label
+    metrics: dict[str, Any] | None  # of quality.measure, of the rows that have a label
 
     @property
     def maker(self) -> tuple[str | None, str | None]:
         """What tells whether two days were predicted by one model, as far as it is known."""
         return self.digest, self.version or self.path
 
+    @property
+    def labelled(self) -> int:
+        """How many rows have a label that is a class of the model: what is measured."""
+        return 0 if self.true is None else int(self.true.sum())
+
 
 def choose_days(chosen: date | None) -> list[Path]:
     """Return the folders of predictions from the oldest to the chosen day, by default the newest.
 
-    Raises StageError (66) if there is none of that day; of earlier days, those are passed over that
-    have no predictions.csv.
+    Raises StageError (66) if there is none of that day.
     """
     days = find_days("predictions")
     newest = days[-1].name if days else "a day"
     last = str(chosen) if chosen else newest
     if last not in (day.name for day in days):
         raise StageError(f"predictions/{last} is missing: predict that day", INPUT_MISSING)
-    return [
-        day
-        for day in days
-        if day.name == last or (day.name < last and day.joinpath(PREDICTIONS).is_file())
-    ]
+    return [day for day in days if day.name <= last]
 
 
 def read_day(folder: Path, edges: list[float]) -> Day:
-    """Return a day's predictions, and its targets if they are there.
+    """Return a day's predictions, and its labels if they are there.
 
     edges: between the bins of probabilities.
     """
-    found = read_predictions(folder / PREDICTIONS)
-    manifest = read_optional(folder / "manifest.json")
-    by = manifest.get("model") or {}
-    y = read_truth(folder, found)
-    k, bins = len(found.classes), len(edges) + 1
+    found, manifest = read_made(folder)
+    return describe_day(folder.name, found, manifest, read_truth(folder, found), edges)
+
+
+def read_past(folders: list[Path], edges: list[float]) -> tuple[list[Day], list[str]]:
+    """Return earlier days, and notes on what is wrong with any of them: that is left out.
+
+    A fault in a day of the past is none of the day that is asked for. Days without predictions.csv
+    are passed over.
+    """
+    days, notes = [], []
+    for folder in folders:
+        try:
+            if not (folder / PREDICTIONS).is_file():
+                continue
+            found, manifest = read_made(folder)
+        except (StageError, OSError) as error:
+            notes.append(f"{folder.name} is left out of the history: {reason(error)}.")
+            continue
+        try:
+            labels = read_truth(folder, found)
+        except (StageError, OSError) as error:
+            labels = None
+            notes.append(f"The labels of {folder.name} are left out: {reason(error)}.")
+        days.append(describe_day(folder.name, found, manifest, labels, edges))
+    return days, notes
+
+
+def reason(error: StageError | OSError) -> str:
+    """Return in one line why a file could not be read."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{shown(error.filename)}: {error.strerror}"
+    return " ".join(text.split())
+
+
+def read_made(folder: Path) -> tuple[Predictions, dict[str, Any]]:
+    """Return a day's predictions, and the manifest that says what made them, {} if it has none."""
+    return read_predictions(folder / PREDICTIONS), read_optional(folder / "manifest.json")
+
+
+def read_truth(folder: Path, found: Predictions) -> Labels | None:
+    """Return the labels of a day's predictions; None before they come."""
+    target = IN / "raw" / folder.name / "target.csv"
+    return read_labels(target, found.classes, len(found.chosen)) if target.exists() else None
+
+
+def describe_day(
+    day: str,
+    found: Predictions,
+    manifest: dict[str, Any],
+    labels: Labels | None,
+    edges: list[float],
+) -> Day:
+    """Return what is told of a day; edges: between the bins of probabilities."""
+    k, bins, rows = len(found.classes), len(edges) + 1, len(found.chosen)
     at = [np.searchsorted(edges, column, side="right") for column in found.scores.T]
+    known = np.zeros(rows, bool) if labels is None else labels.codes >= 0
+    y = None if labels is None or not known.any() else labels.codes[known]
     return Day(
-        day=folder.name,
-        rows=len(found.chosen),
+        day=day,
+        rows=rows,
         classes=found.classes,
-        name=by.get("name"),
-        version=by.get("version"),
-        path=by.get("path") or manifest.get("sources", {}).get("model"),
-        digest=manifest.get("inputs", {}).get("model/model.json", {}).get("sha256"),
+        name=text_at(manifest, "model", "name"),
+        version=text_at(manifest, "model", "version"),
+        path=text_at(manifest, "model", "path") or text_at(manifest, "sources", "model"),
+        digest=text_at(manifest, "inputs", "model/model.json", "sha256"),
         histograms=np.array([np.bincount(column, minlength=bins) for column in at]),
-        mean=found.scores.mean(axis=0),
+        mean=found.scores.sum(axis=0) / max(1, rows),
         chosen=np.bincount(found.chosen, minlength=k),
+        labels=labels,
         true=None if y is None else np.bincount(y, minlength=k),
-        metrics=None if y is None else quality.measure(y, found.chosen, found.scores),
+        metrics=None if y is None else quality.measure(y, found.chosen[known], found.scores[known]),
     )
 
 
-def read_truth(folder: Path, found: Predictions) -> np.ndarray | None:
-    """Return the class of each row of a day's predictions, int (rows,); None before labels come."""
-    target = IN / "raw" / folder.name / "target.csv"
-    if not target.exists():
-        return None
-    y = read_target(target, found.classes)
-    if len(y) != len(found.chosen):
-        raise StageError(
-            f"{shown(target)} has {len(y)} rows, {shown(folder / PREDICTIONS)}"
-            f" {len(found.chosen)}: give each prediction its target"
-        )
-    return y
+def text_at(value: Any, *keys: str) -> str | None:
+    """Return the text at these keys of a JSON object, one in the other; None if there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""Read what the report is made from: predictions, targets, and the model that is given."""
+"""Read what the report is made from: predictions, and the model that is given."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from stageframe import IN, StageError, digest, read_json, shown
 from stageframe.tables import read_header, read_texts, to_floats
-from stageframe.values import plain
 
 PREDICTIONS = "predictions.csv"
+WEIGHT = 0.05  # share of its gain from which on a model rests on a feature
 EDGES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # between bins, if the model has no others
 
 
@@ -48,6 +48,15 @@ class Given(NamedTuple):
         counts: dict[str, list[int]] = self.scores.get("counts", {})
         return counts
 
+    def rests_on(self, name: str) -> bool:
+        """Whether it goes by a feature: by WEIGHT of its gain, or half of an even share.
+
+        What model.json does not tell is taken for true.
+        """
+        shares = self.spec.get("importance")
+        share = shares.get(name) if isinstance(shares, dict) else None
+        return share is None or share >= min(WEIGHT, 1 / (2 * len(self.columns)))
+
 
 def read_given() -> Given:
     """Return the model in /in/model."""
@@ -72,7 +81,7 @@ def read_optional(*paths: Path) -> dict[str, Any]:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Return predictions.csv: its classes are those that its header names."""
+    """Return predictions.csv, which may have no rows: its classes are those of its header."""
     header = read_header(path)
     classes = [name.removeprefix("probability_") for name in header[1:]]
     if header != ["class", *(f"probability_{label}" for label in classes)] or len(classes) < 2:
@@ -81,7 +90,7 @@ def read_predictions(path: Path) -> Predictions:
             " classes or more: predict again"
         )
     code = {label: i for i, label in enumerate(classes)}
-    chosen, scores = [], []
+    chosen, scores = [np.empty(0, int)], [np.empty((0, len(classes)))]
     for row, (labels, *columns) in read_texts(path, header):
         if odd := set(labels) - code.keys():
             at = min(map(labels.index, odd))
@@ -99,26 +108,3 @@ def read_predictions(path: Path) -> Predictions:
             )
         scores.append(block)
     return Predictions(classes, np.concatenate(chosen), np.concatenate(scores))
-
-
-def read_target(path: Path, classes: list[str]) -> np.ndarray:
-    """Return target.csv as indices of the classes, int (rows,).
-
-    A number may be spelled otherwise than the class: `plain` says what is the same.
-    """
-    if (names := read_header(path)) != ["target"]:
-        raise StageError(f"{shown(path)} has columns {names}: it must have one, target")
-    code = {label: i for i, label in enumerate(classes)}
-    parts = []
-    for row, (labels,) in read_texts(path, names):
-        for label in set(labels) - code.keys():
-            try:
-                code[label] = code[plain(label)]
-            except (ValueError, KeyError) as error:
-                at = row + labels.index(label) + 1
-                raise StageError(
-                    f"{shown(path)}, row {at}: target {label[:50]!r} is none of the model's"
-                    " classes: correct it, or train on it"
-                ) from error
-        parts.append(np.array([code[label] for label in labels]))
-    return np.concatenate(parts)

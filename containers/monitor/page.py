@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from drift import Feature
+from gaps import shares
 from jinja2 import Environment, StrictUndefined
 from plots import bars, moved, probabilities, reliability
 from svg import brief
@@ -32,7 +33,7 @@ def render(quality: dict[str, Any], evidence: Evidence, limits: Limits) -> str:
     template = environment.from_string(
         Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     )
-    features = sorted(evidence.features or [], key=lambda f: (f.by_day, -f.psi, f.name))
+    features = sorted(evidence.features or [], key=lambda f: (not f.judged, -f.psi, f.name))
     classes, metrics = evidence.today.classes, evidence.today.metrics
     text = template.render(
         q=quality,
@@ -42,12 +43,14 @@ def render(quality: dict[str, Any], evidence: Evidence, limits: Limits) -> str:
         classes=classes,
         metrics=metrics,
         features=features[:TABLE],
+        judged=sum(f.judged for f in features),
+        gaps=shares,
         hidden=len(features[TABLE:]),
         matrix=metrics and len(classes) <= MATRIX,
         guess=guess(quality["class_shares"]),
         captions={
             "history": best_and_worst(quality["history"]),
-            "reliability": too_much(quality),
+            "reliability": too_much(metrics, classes),
         },
         source=evidence.source,
         bars=bars,
@@ -77,7 +80,9 @@ def draw(
             today.histograms[k],
             f"Probabilities of {brief(today.classes[k], 20)}",
             evidence.source,
-        ),
+        )
+        if today.rows
+        else "",
         "moved": moved(most) if most else "",
     }
 
@@ -105,14 +110,14 @@ def best_and_worst(history: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def too_much(quality: dict[str, Any]) -> str:
+def too_much(metrics: dict[str, Any] | None, classes: Sequence[str]) -> str:
     """Return a sentence on the mean probability of the second of two classes, else ""."""
-    shares = list(quality["class_shares"].values())
-    if not quality["labels"] or len(shares) != 2:
+    if not metrics or len(classes) != 2:
         return ""
-    said, true = shares[1]["probability"], shares[1]["observed"]
+    n, p, q = np.array(metrics["calibration"][1]).T
+    said, true, rows = float(n @ p / n.sum()), float(n @ q / n.sum()), float(n.sum())
     # Twice the standard error of a share.
-    near = abs(said - true) <= 2 * max(said * (1 - said) / quality["rows"], 0) ** 0.5
+    near = abs(said - true) <= 2 * max(said * (1 - said) / rows, 0) ** 0.5
     verdict = "as near as chance allows" if near else "too much" if said > true else "too little"
     return f"On average the model said {said:.1%}, and {true:.1%} came true: {verdict}."
 

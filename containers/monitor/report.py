@@ -1,36 +1,44 @@
 """report: a page and a file of numbers on one day of a model at work."""
 
+import csv
 from datetime import date
 from typing import Any
 
 import drift
 import numpy as np
-from days import Day, choose_days, read_day
+from days import Day, choose_days, read_day, read_past
 from findings import describe, in_short
+from gaps import is_far
 from inputs import PREDICTIONS, Given, read_given
-from stageframe import IN, OUT, StageError, find_days, shown, write_json
+from nature import moves_by_nature
+from samples import came_later, first_rows, one_value, raw_days_before, read_before, spread_rows
+from stageframe import IN, OUT, WRONG_USAGE, StageError, shown, write_json
 from verdict import Evidence, Limits, judge
 
+DAYS = 7  # before the day, at most, that show how a feature moves
 
-def report(date: date | None, **limits: float) -> dict[str, Any]:
+
+def report(date: date | None, ignore: str, **limits: float) -> dict[str, Any]:
     """Write report.html and quality.json of a day, by default the newest; return the summary.
 
-    limits: those of verdict.Limits.
+    ignore: names of columns that are not judged, separated by commas; limits: those of
+    verdict.Limits.
     """
-    folders = choose_days(date)
-    given = read_given()
-    history = [read_day(folder, given.edges) for folder in folders]
-    today, held = history[-1], Limits(**limits)
+    *earlier, folder = choose_days(date)
+    given, held = read_given(), Limits(**limits)
+    ignored = parse_ignored(ignore, given.columns)
+    past, notes = read_past(earlier, given.edges)
+    today = read_day(folder, given.edges)
     if today.classes != given.classes:
         raise StageError(
             f"predictions/{today.day}/{PREDICTIONS} has classes {today.classes}, model/model.json"
             f" {given.classes}: give the model that made them"
         )
     other = today.digest not in (None, given.digest)
-    features = compare_features(given.columns, today)
-    reference, source = (None, "") if other else find_reference(given, history)
-    evidence = Evidence(today, given, other, features, reference, source)
-    found = describe(evidence, judge(evidence, held), history)
+    features, more = compare_features(given.columns, today, ignored, held)
+    reference, source = (None, "") if other else find_reference(given, today, past)
+    evidence = Evidence(today, past, given, other, features, reference, source, [*notes, *more])
+    found = describe(evidence, judge(evidence, held))
     # matplotlib takes a while to start: not for what ends before anything is drawn.
     from page import render  # noqa: PLC0415
 
@@ -39,29 +47,92 @@ def report(date: date | None, **limits: float) -> dict[str, Any]:
     return in_short(found, features or [])
 
 
-def compare_features(columns: list[dict[str, Any]], today: Day) -> list[drift.Feature] | None:
-    """Return the day's features against the model's profiles, None if it has none."""
+def parse_ignored(text: str, columns: list[dict[str, Any]]) -> set[str]:
+    """Return the names that --ignore gives, a row of CSV, sure that the model has such columns."""
+    try:
+        names = {name for row in csv.reader([text], strict=True) for name in row}
+    except csv.Error as error:
+        raise StageError(f"--ignore: {error}: quote names as CSV does", WRONG_USAGE) from error
+    if odd := names.difference(column["name"] for column in columns):
+        raise StageError(f"--ignore: {min(odd)!r} is no column of the model", WRONG_USAGE)
+    return names
+
+
+def compare_features(
+    columns: list[dict[str, Any]], today: Day, ignored: set[str], held: Limits
+) -> tuple[list[drift.Feature] | None, list[str]]:
+    """Return the day's features against the model's profiles; and notes on earlier raw days.
+
+    None if the model has no profiles, or the day no rows.
+    """
     if not all("profile" in column for column in columns):
-        return None
+        return None, []
     table = IN / "raw" / today.day / "data.csv"
-    raws = [folder / "data.csv" for folder in find_days("raw") if folder.name < today.day]
-    rows, features = drift.compare(columns, table, [path for path in raws if path.is_file()])
+    rows, features = drift.compare(columns, table)
     if rows != today.rows:
         raise StageError(
             f"{shown(table)} has {rows} rows, predictions/{today.day}/{PREDICTIONS} {today.rows}:"
             " predict that day again"
         )
-    return features
+    if not rows:
+        return None, []
+    return mark(features, columns, today.day, ignored, held)
 
 
-def find_reference(given: Given, history: list[Day]) -> tuple[np.ndarray | None, str]:
+def mark(
+    features: list[drift.Feature],
+    columns: list[dict[str, Any]],
+    day: str,
+    ignored: set[str],
+    held: Limits,
+) -> tuple[list[drift.Feature], list[str]]:
+    """Return the features with what keeps them from being judged; and notes on earlier raw days."""
+    table, names = IN / "raw" / day / "data.csv", [feature.name for feature in features]
+    firsts, notes = read_before(raw_days_before(day), names, first_rows)
+    notes += came_later(firsts, names)
+    single = one_value(first_rows(table, names))
+    for texts in firsts.values():
+        single -= {name for name in texts if texts[name]} - one_value(texts)
+    marked = [
+        feature._replace(
+            # A value that is missing or that the model has never met is no matter of the calendar.
+            by_day=feature.name in single and not feature.unknown and not feature.missing,
+            ignored=feature.name in ignored,
+        )
+        for feature in features
+    ]
+    # To see how they move takes a look at all rows of some days: only where they have moved.
+    odd = [f.name for f in marked if f.drifted(held.max_drift) or is_far(f, held.max_gaps)]
+    if not odd:
+        return marked, notes
+    before, more = read_before([*firsts][-DAYS:], odd, spread_rows)
+    notes += more
+    today = spread_rows(table, odd)
+    by_name = {column["name"]: column for column in columns}
+    moving = {
+        feature.name
+        for feature in marked
+        if feature.name in odd
+        and moves_by_nature(
+            feature,
+            by_name[feature.name],
+            date.fromisoformat(day),
+            today[feature.name],
+            [texts[feature.name] for texts in before.values() if feature.name in texts],
+        )
+    }
+    return [f._replace(by_nature=f.name in moving) for f in marked], notes
+
+
+def find_reference(given: Given, today: Day, past: list[Day]) -> tuple[np.ndarray | None, str]:
     """Return histograms (k, bins) to hold the day's probabilities against, and where from."""
-    today = history[-1]
+    if not today.rows:
+        return None, ""
     if given.counts.keys() >= set(today.classes):
         return np.array([given.counts[label] for label in today.classes]), "the validation"
     same = [
         day.histograms
-        for day in history[:-1]
-        if any(day.maker) and (day.maker, day.classes) == (today.maker, today.classes)
+        for day in past
+        if day.rows and any(day.maker) and (day.maker, day.classes) == (today.maker, today.classes)
     ]
     return (sum(same[1:], same[0]), "earlier days of this model") if same else (None, "")

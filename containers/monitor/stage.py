@@ -24,6 +24,16 @@ program.verb(
         "max-drifted", share, 0.5, "share of the features that may have drifted while the day is ok"
     ),
     Parameter(
+        "max-gaps",
+        share,
+        0.1,
+        "difference from training in the share of a feature's rows that are missing or unknown,"
+        " above which the day is not ok if the model rests on it, unless chance explains it",
+    ),
+    Parameter(
+        "ignore", str, "", "names of columns that are not judged; separated by commas", "NAMES"
+    ),
+    Parameter(
         "max-prediction-drift",
         number(0, math.inf),
         0.5,

@@ -5,7 +5,11 @@ from typing import Any, NamedTuple
 import drift
 import numpy as np
 from days import Day
+from gaps import judge_gaps
 from inputs import Given
+from labels import few_of
+
+MAX_STRANGE = 0.05  # share of the labels that may be no class of the model
 
 
 class Limits(NamedTuple):
@@ -13,19 +17,22 @@ class Limits(NamedTuple):
 
     min_auc: float
     max_drift: float  # population stability index of a feature
-    max_drifted: float  # share of the features
+    max_drifted: float  # share of the features that are judged
     max_prediction_drift: float  # population stability index of the probabilities
+    max_gaps: float  # between the shares of gaps of a feature, now and in training
 
 
 class Evidence(NamedTuple):
     """All that is known of a day."""
 
     today: Day
+    past: list[Day]
     given: Given
     other: bool  # the model given is not the one that made the predictions
-    features: list[drift.Feature] | None  # None where the model has no profile
+    features: list[drift.Feature] | None  # None where the model has no profile, or the day no rows
     reference: np.ndarray | None  # int (k, bins), histograms to hold the probabilities against
     source: str  # where they are from
+    left_out: list[str]  # notes on what could not be read of earlier days
 
     @property
     def trained(self) -> list[str]:
@@ -45,6 +52,7 @@ class Verdict(NamedTuple):
     problems: list[str]
     notes: list[str]
     drifted: list[str]  # names of features, the worst first
+    gaps: list[str]  # names of features whose share of gaps is far from training's
     prediction_drift: float | None
 
 
@@ -56,12 +64,16 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
     if evidence.reference is not None:
         moved, beyond = judge_predictions(today, evidence.reference, limits.max_prediction_drift)
     low, by_chance = judge_auc(today, limits.min_auc)
-    many = judge_features(today, drifted, len(features), limits.max_drifted)
-    notes = notes_of(evidence)
+    judged = sum(f.judged for f in features)
+    many = judge_features(today, drifted, judged, limits.max_drifted)
+    gaps, resting, hardly = judge_gaps(today.day, features, evidence.given, limits.max_gaps)
+    strange, few = judge_labels(today)
+    notes = [*notes_of(evidence), few, by_chance, *hardly, *notes_of_past(evidence)]
     return Verdict(
-        [problem for problem in (low, many, beyond) if problem],
-        [*notes, by_chance] if by_chance else notes,
+        [problem for problem in (low, strange, *resting, many, beyond) if problem],
+        [note for note in notes if note],
         [f.name for f in drifted],
+        gaps,
         moved,
     )
 
@@ -81,6 +93,18 @@ def judge_auc(today: Day, limit: float) -> tuple[str, str]:
         "The interval of the AUC reaches above the threshold: with this many rows, the day may be"
         " low by chance."
     )
+
+
+def judge_labels(today: Day) -> tuple[str, str]:
+    """Return what is wrong with the labels, and a note if they are few; "" if nothing is."""
+    labels = today.labels
+    if labels is None or not labels.strange:
+        return "", ""
+    sentence = (
+        f"Of {labels.given} labels of {today.day}, {labels.strange} are no class of the model and"
+        f" are left out: {few_of(labels.unknown)}: correct them, or train on them."
+    )
+    return (sentence, "") if labels.strange > MAX_STRANGE * labels.given else ("", sentence)
 
 
 def judge_features(today: Day, drifted: list[drift.Feature], features: int, limit: float) -> str:
@@ -121,6 +145,8 @@ def notes_of(evidence: Evidence) -> list[str]:
             " its model.json differs. Prediction drift is not known, and all that is said of"
             " training is about the model given."
         )
+    if not today.rows:
+        return [*notes, f"{today.day} has no rows: there is nothing to measure, and nothing wrong."]
     if evidence.features is None:
         notes.append(
             "Drift of the features is not known: the model's preprocess.json has no profile of"
@@ -136,10 +162,46 @@ def notes_of(evidence: Evidence) -> list[str]:
             f"The model has learned from {today.day}: its numbers of that day are better than it is"
             " on days that it does not know."
         )
-    if today.metrics is None:
+    if today.labels is None or not today.labels.given:
         notes.append(f"Labels of {today.day} have not come yet: how good it was is not known.")
-    elif today.metrics["roc_auc"] is None:
+    elif today.labels.given < today.rows:
+        first = " the first ones," if today.labels.rows < today.rows else ""
+        notes.append(
+            f"{today.labels.given} of {today.rows} rows of {today.day} have a label,{first} and"
+            " quality is measured on these alone."
+        )
+    if today.metrics and today.metrics["roc_auc"] is None:
         notes.append(f"All rows of {today.day} are of one class: there is no AUC.")
+    return [*notes, *notes_of_features(evidence.features or [])]
+
+
+def notes_of_features(features: list[drift.Feature]) -> list[str]:
+    """Return which features are not judged, and why."""
+    moving = ", ".join(f.name for f in features if f.by_nature and not f.ignored)
+    ignored = ", ".join(f.name for f in features if f.ignored)
+    notes = []
+    if moving:
+        notes.append(
+            f"Not judged, as ids and clocks lie outside their training range by nature: {moving}."
+        )
+    if ignored:
+        notes.append(f"Not judged, as --ignore names them: {ignored}.")
+    return notes
+
+
+def notes_of_past(evidence: Evidence) -> list[str]:
+    """Return what is odd about earlier days: it is none of the day's problems."""
+    labelled = [(day, day.labels) for day in evidence.past if day.labels and day.labels.given]
+    partly = [f"{d.day} ({t.given} of {d.rows})" for d, t in labelled if t.given < d.rows]
+    strange = [f"{d.day}: {few_of(t.unknown)}" for d, t in labelled if t.strange]
+    notes = list(evidence.left_out)
+    if partly:
+        notes.append(f"Earlier days of which not all rows have a label: {', '.join(partly)}.")
+    if strange:
+        notes.append(
+            "Labels of earlier days that are no class of their model are left out:"
+            f" {'; '.join(strange)}."
+        )
     return notes
 
 

@@ -24,12 +24,15 @@ class Watched:
     scores: dict[str, Any] | None = None
     """Of the validation's metrics.json."""
     trained: Sequence[str] = ("2013-01-01",)
+    importance: Mapping[str, float] | None = None
+    """Of model.json."""
     inputs: dict[str, dict[str, str | bytes]] = field(default_factory=dict)
 
     @property
     def model_json(self) -> str:
         learned = {"days": [*self.trained], "rows": 1000, "sha256": ""}
-        return json.dumps({"version": 1, "classes": [*self.classes], "trained_on": learned})
+        spec = {"version": 1, "classes": [*self.classes], "trained_on": learned}
+        return json.dumps({**spec, "importance": self.importance} if self.importance else spec)
 
     def day(
         self,

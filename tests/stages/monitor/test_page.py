@@ -19,10 +19,10 @@ def full() -> Watched:
     """Two days, all kinds of features, labels, and names as an attacker would choose them."""
     watched = Watched(
         classes=("<i>no</i>", "$yes\x07$"),
-        columns=[numeric(EVIL, [5], [50, 50]), categorical('"c"&', {"<b>": 60, "$\\frac$": 40})],
+        columns=[categorical('"c"&', {"<b>": 60, "$\\frac$": 40}), numeric(EVIL, [5], [50, 50])],
         class_counts=[60, 40],
     )
-    data: dict[str, list[object]] = {EVIL: [1, 2, 8, 9], '"c"&': ["<b>", "$\\frac$", "</svg>", ""]}
+    data: dict[str, list[object]] = {'"c"&': ["<b>", "$\\frac$", "</svg>", ""], EVIL: [1, 2, 8, 9]}
     labels = [watched.classes[int(k)] for k in LABELS]
     watched.day(HAND, labels, data=data, day="2013-01-15", model="<u>")
     return watched.day(HAND, labels, data=data)
@@ -156,13 +156,24 @@ P, R = f"predictions/{DAY}", f"raw/{DAY}"
         (changed(P, "predictions.csv", ",0.4\n", ",1.4\n"), 65, "row 2: a probability is not"),
         (changed(P, "predictions.csv", ",0.4\n", ",x\n"), 65, "row 2: column 'probability_$yes"),
         (changed(P, "predictions.csv", ",0.4\n", "\n"), 65, "row 2 has 2 fields, not 3"),
-        (changed(R, "target.csv", "<i>no</i>\n", ""), 65, f"target.csv has 3 rows, {P}/pred"),
-        (changed(R, "target.csv", "<i>no</i>\n", "?\n"), 65, "row 1: target '?' is none of"),
+        (
+            changed(R, "target.csv", "<i>", "<i>no</i>\n<i>"),
+            65,
+            "target.csv has 5 rows, predictions",
+        ),
         (changed(R, "target.csv", "target", "label"), 65, "it must have one, target"),
         (changed(R, "data.csv", EVIL, "x"), 65, "of the model is missing: add it"),
-        (changed(R, "data.csv", "8,", "eight,"), 65, "row 3: column '<script>alert(1)</script>'"),
-        (changed(R, "data.csv", "8,", "8_0,"), 65, "row 3: column '<script>alert(1)</script>'"),
-        (changed(R, "data.csv", "8,</svg>\n", ""), 65, "data.csv has 3 rows, predictions/"),
+        (
+            changed(R, "data.csv", "</svg>,8", "</svg>,eight"),
+            65,
+            "row 3: column '<script>alert(1)</script>'",
+        ),
+        (
+            changed(R, "data.csv", "</svg>,8", "</svg>,8_0"),
+            65,
+            "row 3: column '<script>alert(1)</script>'",
+        ),
+        (changed(R, "data.csv", "</svg>,8\n", ""), 65, "data.csv has 3 rows, predictions/"),
     ],
 )
 def test_bad_inputs_are_one_sentence(
