@@ -87,18 +87,21 @@ def scene(
     their_days: Mapping[str, int] | None = None,
     their_train: str = "what the champion learned",
     their_rows: Sequence[float] | None = None,
+    taught: int = 0,
     raw: Mapping[str, str] | None = None,
 ) -> Files:
     """Challenger and champion with these scores of val.csv, which are of the days `held_out`.
 
-    The challenger has learned from 2 rows of 2013-01-01, which come before; the champion from all
+    The challenger has learned from a row of each class of 2013-01-01, which come before, or from
+    `taught` rows alone; the champion from all
     rows but one of `their_days`; `their_rows` are the features of all. `raw`: digests of days whose
     data are not the day's own.
     """
-    learned = {"2013-01-01": 2, **({HELD_OUT: len(target)} if held_out is None else held_out)}
-    train = f"row,target\n-1,{classes[0]}\n-2,{classes[1]}\n"
+    taught = min(len(classes), taught or len(classes))
+    learned = {"2013-01-01": taught, **({HELD_OUT: len(target)} if held_out is None else held_out)}
+    train = "row,target\n" + "".join(f"{-n},{classes[n - 1]}\n" for n in range(1, taught + 1))
     val = "row,target\n" + "".join(f"{row},{label}\n" for row, label in enumerate(target))
-    challenger = model(ours, classes, learned, 2, train)
+    challenger = model(ours, classes, learned, taught, train)
     their_days = their_days or {"2012-12-30": 3, "2012-12-31": 1}
     own = {day: digest(day) for day in (*learned, *their_days)}
     own.update(raw or {})
@@ -360,7 +363,9 @@ def test_a_champion_that_knows_all_rows_by_another_name_is_not_comparable(
 def test_a_class_that_no_learned_row_has_makes_no_first_model(run_stage: RunStage) -> None:
     scores, y = random_scores(60, 3)
     names = ["no", "yes", "yes."]
-    found = comparison(run_stage, scene([names[k] for k in y], scores.tolist(), classes=names))
+    found = comparison(
+        run_stage, scene([names[k] for k in y], scores.tolist(), classes=names, taught=2)
+    )
 
     assert "not_comparable" == found["verdict"]
     assert "The class 'yes.' is in the rows to validate with and in no row" in found["reason"]
