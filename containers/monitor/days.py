@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import quality
 from inputs import PREDICTIONS, Predictions, read_optional, read_predictions
-from labels import Labels, read_labels
+from labels import MISSING, Labels, read_labels
 from stageframe import IN, INPUT_MISSING, StageError, find_days, shown
 
 
@@ -77,11 +77,11 @@ def read_past(folders: list[Path], edges: list[float]) -> tuple[list[Day], list[
             notes.append(f"{folder.name} is left out of the history: {reason(error)}.")
             continue
         try:
-            labels = read_truth(folder, found)
+            truth = read_truth(folder, found)
         except (StageError, OSError) as error:
-            labels = None
+            truth = None
             notes.append(f"The labels of {folder.name} are left out: {reason(error)}.")
-        days.append(describe_day(folder.name, found, manifest, labels, edges))
+        days.append(describe_day(folder.name, found, manifest, truth, edges))
     return days, notes
 
 
@@ -90,7 +90,8 @@ def reason(error: StageError | OSError) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None:
         text = f"{shown(error.filename)}: {error.strerror}"
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return text if len(text) <= 300 else f"{text[:300]} …"  # a header may be of any length
 
 
 def read_made(folder: Path) -> tuple[Predictions, dict[str, Any]]:
@@ -98,8 +99,8 @@ def read_made(folder: Path) -> tuple[Predictions, dict[str, Any]]:
     return read_predictions(folder / PREDICTIONS), read_optional(folder / "manifest.json")
 
 
-def read_truth(folder: Path, found: Predictions) -> Labels | None:
-    """Return the labels of a day's predictions; None before they come."""
+def read_truth(folder: Path, found: Predictions) -> tuple[np.ndarray, Labels] | None:
+    """Return what came true of a day's predictions, as `read_labels`; None before labels come."""
     target = IN / "raw" / folder.name / "target.csv"
     return read_labels(target, found.classes, len(found.chosen)) if target.exists() else None
 
@@ -108,14 +109,18 @@ def describe_day(
     day: str,
     found: Predictions,
     manifest: dict[str, Any],
-    labels: Labels | None,
+    truth: tuple[np.ndarray, Labels] | None,
     edges: list[float],
 ) -> Day:
-    """Return what is told of a day; edges: between the bins of probabilities."""
+    """Return what is told of a day.
+
+    truth: that of `read_truth`; edges: between the bins of probabilities.
+    """
+    codes, labels = truth or (np.full(len(found.chosen), MISSING), None)
     k, bins, rows = len(found.classes), len(edges) + 1, len(found.chosen)
     at = [np.searchsorted(edges, column, side="right") for column in found.scores.T]
-    known = np.zeros(rows, bool) if labels is None else labels.codes >= 0
-    y = None if labels is None or not known.any() else labels.codes[known]
+    known = codes >= 0
+    y = codes[known] if known.any() else None
     return Day(
         day=day,
         rows=rows,

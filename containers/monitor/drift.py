@@ -109,8 +109,9 @@ def compare(columns: Sequence[dict[str, Any]], table: Path) -> tuple[int, list[F
                 count[-1] += gone.sum()
                 continue
             for text, n in Counter(values).items():
-                count[code.of(text)] += n
-                if code.of(text) == UNKNOWN and (text in new or len(new) < MAX_TEXTS):
+                place = code.of(text)
+                count[place] += n
+                if place == UNKNOWN and (text in new or len(new) < MAX_TEXTS):
                     new[text] += n
         rows = row + len(texts[0])
     return rows, [

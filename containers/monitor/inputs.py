@@ -55,7 +55,9 @@ class Given(NamedTuple):
         """
         shares = self.spec.get("importance")
         share = shares.get(name) if isinstance(shares, dict) else None
-        return share is None or share >= min(WEIGHT, 1 / (2 * len(self.columns)))
+        if not isinstance(share, int | float):
+            return True
+        return share >= min(WEIGHT, 1 / (2 * len(self.columns)))
 
 
 def read_given() -> Given:

@@ -14,28 +14,20 @@ MAX_UNKNOWN = 1000  # labels of no class that are told apart
 
 
 class Labels(NamedTuple):
-    """What came true of n predicted rows."""
+    """What is said of the labels of a day."""
 
-    codes: np.ndarray  # int (n,), the index of the class; MISSING; UNKNOWN: of no class
-    rows: int  # of target.csv; the rows after them have no label
+    rows: int  # of target.csv; the rows of the day after them have no label
+    given: int  # rows that have a label, whether the model knows it or not
+    strange: int  # rows that have one that is no class of the model
     unknown: Counter[str]  # labels of no class, and how many rows have them
 
-    @property
-    def given(self) -> int:
-        """How many rows have a label, whether the model knows it or not."""
-        return int((self.codes != MISSING).sum())
 
-    @property
-    def strange(self) -> int:
-        """How many rows have a label that is no class of the model."""
-        return int((self.codes == UNKNOWN).sum())
+def read_labels(path: Path, classes: list[str], rows: int) -> tuple[np.ndarray, Labels]:
+    """Return target.csv for so many predicted rows, int (rows,), and what is to be said of it.
 
-
-def read_labels(path: Path, classes: list[str], rows: int) -> Labels:
-    """Return target.csv for so many predicted rows: rows belong together in their order.
-
-    A label may be spelled otherwise than its class: `same` says what is the same. Fewer labels than
-    rows are those of the first rows. Raises StageError (65) for more.
+    It has indices of the classes, MISSING and UNKNOWN. Rows belong together in their order. A label
+    may be spelled otherwise than its class: `same` says what is the same. Fewer labels than rows
+    are those of the first rows. Raises StageError (65) for more.
     """
     if (names := read_header(path)) != ["target"]:
         raise StageError(f"{shown(path)} has columns {names}: it must have one, target")
@@ -59,7 +51,8 @@ def read_labels(path: Path, classes: list[str], rows: int) -> Labels:
         )
     codes = np.full(rows, MISSING)
     codes[: len(found)] = found[:rows]
-    return Labels(codes, min(len(found), rows), unknown)
+    given, strange = int((codes != MISSING).sum()), int((codes == UNKNOWN).sum())
+    return codes, Labels(min(len(found), rows), given, strange, unknown)
 
 
 def few_of(unknown: Counter[str]) -> str:
