@@ -4,7 +4,6 @@ What a value is as a text is the contract's (docs/contract.md, Tables): numbers 
 decimals keep their digits, dates and times are ISO 8601, those with a zone are in UTC.
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,19 +47,19 @@ class Column(NamedTuple):
         """Its type without what is in brackets: DECIMAL of DECIMAL(10,2), LIST of INTEGER[]."""
         if self.type.endswith("]"):
             return "LIST"
-        return re.sub(r"\(.*", "", self.type).strip('"')
+        return self.type.partition("(")[0].strip('"')
 
 
 def check_columns(where: str, columns: Sequence[Column]) -> None:
     """Raise StageError (65) if a name or a type is one that no table may have."""
-    names = [column.name for column in columns]
+    names = [column.name.lower() for column in columns]  # to SQL, Day and day are one name
     for column in columns:
         if not column.name.strip():
             raise StageError(f"{where}: column {column.place + 1} has no name: give it one by AS")
-        if names.count(column.name) > 1:
+        if names.count(column.name.lower()) > 1:
             raise StageError(f"{where}: two columns are called {column.name!r}: rename one by AS")
         if "\0" in column.name or column.name.startswith("\ufeff"):
-            raise StageError(f"{where}: column {column.name!r} begins oddly: rename it by AS")
+            raise StageError(f"{where}: column {column.name!r} is no name: rename it by AS")
         if column.kind not in (*FLOATS, *TEXTS, *TIMES, ZONED, *AS_THEY_ARE):
             instead = INSTEAD.get(column.kind, "write it as a text: {0}::VARCHAR")
             raise StageError(
@@ -102,3 +101,14 @@ def odd(column: Column) -> tuple[str, str]:
 def missing(column: Column) -> str:
     """Return the SQL that finds values which are no class: missing, or blank."""
     return f"coalesce(trim({text_of(column)}), '') = ''"
+
+
+def rounded(column: Column) -> str:
+    """Return the SQL, over all rows, of whether these are whole numbers too long for their type.
+
+    A reader that guesses takes ids of 20 digits for DOUBLE, which keeps 15 of them.
+    """
+    value, whole = column.kept, f"{column.kept} = trunc({column.kept})"
+    if column.kind != "DOUBLE":
+        return "false"
+    return f"coalesce(bool_and({whole}) AND max(abs({value})) BETWEEN {2**53} AND 1e25, false)"

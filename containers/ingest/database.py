@@ -14,8 +14,8 @@ from sql import literal
 from stageframe import IN, OUT
 
 SPILL = OUT / ".spill"
-# What DuckDB does not count (its code, Python, buffers of files) needs the rest of the limit.
-SHARE, REST, LEAST = 0.6, 200 * 2**20, 64 * 2**20
+# What DuckDB does not count needs the rest of the limit: code, Python, files on their way to disk.
+SHARE, REST, LEAST = 0.5, 240 * 2**20, 80 * 2**20
 LIMITS = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -37,9 +37,9 @@ def open_database(sql: str, environment: Mapping[str, str]) -> Iterator[DuckDBPy
 
     Extensions are loaded where `sql` names an address, and where the environment names a database.
     """
-    # The paths of a statement begin here, in a container and outside of it.
-    if IN.is_dir():
-        os.chdir(IN)
+    # The paths of a statement begin below /in, in a container and outside of it; a row that reads
+    # nothing has none.
+    os.chdir(IN if IN.is_dir() else OUT)
     try:
         with duckdb.connect(config=CONFIG) as connection:
             settings = {

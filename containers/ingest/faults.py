@@ -40,12 +40,16 @@ KNOWN = (
         "let the user of the database read it",
     ),
     (r"Permission denied", INPUT_MISSING, "let the user who runs the stage read it"),
+    (
+        r"does not support the encoding",
+        BAD_DATA,
+        "save it as UTF-8; encoding = 'utf-16' and 'latin-1' are read, too",
+    ),
     (r"disabled by configuration", BAD_DATA, "read below /in, or from an address"),
     (
-        r"Missing Extension|automatically install",
+        r"Missing Extension|automatically install|exists in the \S+ extension",
         BAD_DATA,
-        "this image reads CSV, Parquet and JSON, s3:// and https://, and PostgreSQL where the "
-        "environment names it",
+        "CSV, Parquet and JSON are read, s3:// and https://, and PostgreSQL if PGHOST is set",
     ),
     (
         r"No files found|Cannot open file|[Ff]ile .*does not exist",
@@ -98,10 +102,12 @@ def explain(error: duckdb.Error, environment: Mapping[str, str]) -> tuple[int, s
 
 
 def short(said: str) -> str:
-    """Return the first lines of a message, as one line, without its picture of the statement."""
-    lines = re.split(r"\n\s*\n|\nLINE \d+:|\nPossible (?:fixes|solution)", said)[0].splitlines()
-    words = re.sub(r"^[\w ]*Error: ", "", " ".join(" ".join(lines).split()))
+    """Return what a message says, as one line: without advice to programmers and its picture."""
+    first = re.split(r"\n\s*\n|\nLINE \d+:|\nPossible (?:fix|solut)|\nIt is possible", said)[0]
+    words = re.sub(r"^[\w ]*Error: ", "", " ".join(first.split()))
     words = re.sub(r"(?<=Postgres) at \"[^\"]*\"| in region ''", "", words)
+    if (file := re.search(r"\n\s*file = (.+)", said)) and file[1] not in words:
+        words = f"{file[1].strip()}: {words}"
     return words[:LONGEST].rstrip(".:! ")
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from columns import Column, check_columns, missing, odd, text_of
+from columns import Column, check_columns, missing, odd, rounded, text_of
 from database import open_database
 from duckdb import DuckDBPyConnection
 from faults import explained
@@ -40,10 +40,10 @@ def generate(
         results = {part: keep(connection, part, one) for part, one in statements.items()}
         query_result = results.get("query")
         columns, labels = apart(query_result, target_column) if query_result else together(results)
-        write(connection, "data.csv", columns)
         summary = {"date": str(date), "rows": columns.rows, "columns": len(columns.columns)}
         if labels:
             summary["classes"] = write_target(connection, labels)
+        write(connection, "data.csv", columns)
     print(f"{date}: {columns.rows} rows, {len(columns.columns)} columns")
     return summary
 
@@ -64,7 +64,15 @@ def keep(connection: DuckDBPyConnection, part: str, one: Statement) -> Result:
 
 def refuse_odd_values(connection: DuckDBPyConnection, result: Result) -> None:
     """Raise StageError (65) that names the first column with values that no table may hold."""
-    for column in result.columns:
+    tests = ", ".join(["count(*)", *map(rounded, result.columns)])
+    _, *lost = connection.execute(f"SELECT {tests} FROM {result.table}").fetchall()[0]
+    for column, is_lost in zip(result.columns, lost, strict=True):
+        if is_lost:
+            raise StageError(
+                f"{result.where}: column {column.name!r} is of whole numbers beyond 2^53 that were "
+                "read as DOUBLE, without their last digits: read it as a text, such as read_csv(…, "
+                f"types = {{'{column.name}': 'VARCHAR'}}), or as DECIMAL"
+            )
         condition, what = odd(column)
         if condition and (count := count_where(connection, result, condition)):
             raise StageError(

@@ -48,6 +48,7 @@ def connect_http(connection: DuckDBPyConnection, environment: Mapping[str, str])
         "ca_cert_file": literal(certificates),
         "enable_curl_server_cert_verification": "true",
         "enable_global_s3_configuration": "false",
+        "merge_http_secret_into_s3_request": "false",
     }
     for name, value in settings.items():
         connection.execute(f"SET {name} = {value}")
