@@ -1,7 +1,7 @@
 """Where statements come from, which are refused, and that data and target belong together."""
 
 import pytest
-from harness import Result, RunStage
+from harness import REPOSITORY, Input, Result, RunStage
 from ingest.services import DAY
 from pipeline import as_csv
 
@@ -84,3 +84,15 @@ def test_what_cannot_be_right_is_refused_with_a_sentence(
     assert (code, 1) == (result.code, len(result.stderr.splitlines()))
     assert words in result.last_error
     assert [] == [path.name for path in result.out.iterdir()]
+
+
+def test_the_statement_of_the_docs_does_what_they_say(run_stage: RunStage) -> None:
+    page = (REPOSITORY / "docs/ingest.md").read_text("utf-8")
+    statement = page.partition("shop/sql/query.sql -->\n```sql\n")[2].partition("```")[0]
+    delivered = "customer;price;ordered;returned\n007;1.234,50;06.01.2013;yes\n8;1;05.01.2013;no\n"
+    inputs: dict[str, Input] = {"sql": {"query.sql": statement}, "source": {"a.csv": delivered}}
+    params = {"date": DAY, "target_column": "returned"}
+    result = run_stage("ingest", "generate", inputs=inputs, **params)
+    expected = f"customer,price,ordered,weekday\n007,1234.50,{DAY},0\n"
+
+    assert [expected, "target\ntrue\n"] == tables(result)
