@@ -18,6 +18,7 @@ MANY = 3  # days before; of more than these, one may be odd
 FEW = 5  # rows or less show no order
 NEARLY = 0.95  # of the rows are nearly all
 DAY = 86_400  # seconds
+FORMS = ("", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")  # of days as texts
 
 
 def moves_by_nature(
@@ -38,8 +39,8 @@ def moves_by_nature(
     texts, known = [text for text in today if text.strip()], column["categories"]
     if len(known) > 2 * FEW and sum(column["profile"]["counts"]) <= 1.1 * len(known):
         return len(set(texts)) > 0.9 * len(texts)  # names of rows: nearly all differ, now as then
-    then, when = times(known), times(texts)
-    return bool(len(then) and len(when)) and direction(then, when) != 0
+    pairs = [(times(known, form), times(texts, form)) for form in FORMS]
+    return any(len(then) and len(now) and direction(then, now) for then, now in pairs)
 
 
 def numbers(texts: Sequence[str]) -> np.ndarray:
@@ -49,10 +50,18 @@ def numbers(texts: Sequence[str]) -> np.ndarray:
     return found
 
 
-def times(texts: Sequence[str]) -> np.ndarray:
-    """Return the seconds since 1970, float64 (texts,), of texts that are ISO 8601; else none."""
+def times(texts: Sequence[str], form: str) -> np.ndarray:
+    """Return the seconds since 1970, float64 (texts,), of texts that all are times; else none.
+
+    form: that of the day, in front of all else in a text; "" is ISO 8601, with the time.
+    """
     try:
-        found = [datetime.fromisoformat(text.strip()) for text in texts if text.strip()]
+        found = [
+            datetime.strptime(text.split()[0], form).replace(tzinfo=UTC)
+            if form
+            else datetime.fromisoformat(text.strip())
+            for text in texts
+        ]
     except ValueError:
         return np.empty(0)
     return np.array([one.replace(tzinfo=one.tzinfo or UTC).timestamp() for one in found])

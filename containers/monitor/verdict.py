@@ -171,7 +171,7 @@ def notes_of(evidence: Evidence) -> list[str]:
             " quality is measured on these alone."
         )
     if today.metrics and today.metrics["roc_auc"] is None:
-        notes.append(f"All rows of {today.day} are of one class: there is no AUC.")
+        notes.append(f"All labels of {today.day} are of one class: there is no AUC.")
     return [*notes, *notes_of_features(evidence.features or [])]
 
 

@@ -76,6 +76,7 @@ BY_NATURE: dict[str, tuple[Days, Sequence[str]]] = {
         [[x.isoformat(" ") for x in STAMPS]],
         [f"2024-01-0{day} {hour:02}:00:00" for day in (1, 2, 3) for hour in range(24)],
     ),
+    "days in another form": ([["1/5/2024 7:00"] * 9], ["1/1/2024 8:00", "1/2/2024 9:00"]),
     "days as texts": ([["2024-01-05", "2024-01-06"] * 9], ["2024-01-01", "2024-01-02"]),
     "names of rows": ([[f"b-{i}" for i in range(ROWS)]], [f"a-{i}" for i in range(255)]),
 }
