@@ -181,12 +181,13 @@ class Pipeline:
         return here
 
     def _put_there(self, source: str) -> Path:
-        """What a person has put into their data folder, as no row writes it."""
+        """A copy of what a person has put into their data folder, as no row writes it."""
         theirs = os.environ.get("MICROSTAGE_DATA")  # scripts/check_stage names it
-        path = Path(theirs or "", TABLE.folder, source)
+        path, here = Path(theirs or "", TABLE.folder, source), self._data.path(source)
         if not theirs or not path.is_dir():
             raise StageError(NO_INPUT, f"No row of the table writes {source}, and it is not there.")
-        return path
+        shutil.rmtree(here, ignore_errors=True)
+        return Path(shutil.copytree(path, here))
 
     def _example(self, row: Row, source: str) -> Path:
         """What a row with a network may write: files of other rows by their names, and EXAMPLES."""

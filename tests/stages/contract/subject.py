@@ -13,7 +13,7 @@ from contract.formats import FORMATS, SEALED, ill_formed, missing, wrong_kinds
 from contract.harms import NO_HARM, TO_EVERY_DAY, Harm
 from docker.models.containers import Container
 from harness import Engine, Input, Result, fail
-from pipeline import TABLE, Case, Pipeline, job_of
+from pipeline import TABLE, Case, Pipeline, job_of, reads
 
 from microstage.data_folder import SUMMARY
 from microstage.errors import TRY_AGAIN
@@ -124,12 +124,17 @@ class Subject:
         return result.code == plain.code and contents(plain.out) == contents(result.out)
 
     def with_tables(self, change: Harm) -> dict[str, Input]:
-        """The inputs with every table changed that the stage does not know by its digest."""
+        """The inputs with every table changed that the stage does not know by its digest.
+
+        What no row writes is not in the dialect of the contract, and stays.
+        """
+        declared = reads(self.case.stage)
 
         def changed(name: str, path: Path) -> bytes:
             sealed = f"{name}/{path.name}" in SEALED.get(self.work, ())
+            ours = path.name in declared.get(name.partition("/")[0], ())
             content = path.read_bytes()
-            return change(content) if path.suffix == ".csv" and not sealed else content
+            return change(content) if path.suffix == ".csv" and ours and not sealed else content
 
         return {
             name: {path.name: changed(name, path) for path in files_of(folder)}
