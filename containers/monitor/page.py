@@ -40,6 +40,7 @@ def render(quality: dict[str, Any], evidence: Evidence, limits: Limits) -> str:
         model=evidence.given.spec,
         limits=limits,
         called=called(quality["model"]),
+        threshold=threshold(evidence),
         classes=classes,
         metrics=metrics,
         features=features[:TABLE],
@@ -85,6 +86,12 @@ def draw(
         else "",
         "moved": moved(most) if most else "",
     }
+
+
+def threshold(evidence: Evidence) -> float | None:
+    """Return from which probability on a row is of the second of two classes, if that is known."""
+    told = None if evidence.other else evidence.given.spec.get("threshold")
+    return told if isinstance(told, int | float) and len(evidence.today.classes) == 2 else None
 
 
 def guess(shares: dict[str, dict[str, float | None]]) -> float | None:

@@ -24,15 +24,15 @@ class Watched:
     scores: dict[str, Any] | None = None
     """Of the validation's metrics.json."""
     trained: Sequence[str] = ("2013-01-01",)
-    importance: Mapping[str, float] | None = None
-    """Of model.json."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Of model.json: its importance, its threshold."""
     inputs: dict[str, dict[str, str | bytes]] = field(default_factory=dict)
 
     @property
     def model_json(self) -> str:
         learned = {"days": [*self.trained], "rows": 1000, "sha256": ""}
         spec = {"version": 1, "classes": [*self.classes], "trained_on": learned}
-        return json.dumps({**spec, "importance": self.importance} if self.importance else spec)
+        return json.dumps({**spec, **self.more})
 
     def day(
         self,

@@ -30,7 +30,8 @@ def report(
     earlier: Mapping[str, Mapping[str, list[object]]] | None = None,
     **params: object,
 ) -> Result:
-    watched = Watched(columns=columns, importance=importance)
+    more = {"importance": importance} if importance else {}
+    watched = Watched(columns=columns, more=more)
     for date, rows in {**(earlier or {}), DAY: data}.items():
         count = len(next(iter(rows.values())))
         watched.day(two(*[0.3] * count), data=rows, day=date)

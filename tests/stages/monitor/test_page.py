@@ -21,6 +21,7 @@ def full() -> Watched:
         classes=("<i>no</i>", "$yes\x07$"),
         columns=[categorical('"c"&', {"<b>": 60, "$\\frac$": 40}), numeric(EVIL, [5], [50, 50])],
         class_counts=[60, 40],
+        more={"threshold": 0.2},
     )
     data: dict[str, list[object]] = {'"c"&': ["<b>", "$\\frac$", "</svg>", ""], EVIL: [1, 2, 8, 9]}
     labels = [watched.classes[int(k)] for k in LABELS]
@@ -33,6 +34,9 @@ def test_the_page_is_well_formed_and_asks_for_nothing_else(run_stage: RunStage) 
 
     assert 0 == result.code, result.last_error
     assert [] == list(faults_of_page(result.out / "report.html"))
+    assert "It says $yes\N{REPLACEMENT CHARACTER}$ from a probability of 0.200 on." in page_of(
+        result
+    )
 
 
 def test_the_page_of_a_first_day_without_labels_is_well_formed(run_stage: RunStage) -> None:
