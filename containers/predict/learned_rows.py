@@ -54,15 +54,16 @@ def read_digests(table: Path, model: Model) -> np.ndarray:
 def read_known(path: Path, learned: Sequence[str]) -> Known | None:
     """Return what a preprocess.json says of the rows of these days; None if it says nothing."""
     prepared = read_json(path, "days", version=1)
-    days = [day for day in prepared["days"] if day["day"] in learned]
-    if "digest_share" not in prepared or not all("digests" in day for day in days):
+    rows = {day["day"]: day["rows"] for day in prepared["days"] if day["day"] in learned}
+    digests = prepared.get("digests") or {"days": {}}
+    if not digests["days"].keys() >= rows.keys():
         return None
     try:
-        groups = {day["day"]: from_text(day["digests"]) for day in days}
+        groups = {day: from_text(digests["days"][day]) for day in rows}
     except (TypeError, ValueError) as error:
         sentence = f"{shown(path)}: the digests of a day are not base64: run fit again"
         raise StageError(sentence) from error
-    return Known(groups, {day["day"]: day["rows"] for day in days}, prepared["digest_share"])
+    return Known(groups, rows, digests["share"])
 
 
 def find_own_copies(digests: np.ndarray, model: Model) -> Copies:
@@ -73,7 +74,10 @@ def find_own_copies(digests: np.ndarray, model: Model) -> Copies:
     """
     path = model.path.with_name("preprocess.json")
     days = read_json(path, "days", version=1)["days"]
-    learned = days_of(model.spec["trained_on"]["rows"], days)
+    if "rows" not in (trained_on := model.spec.get("trained_on") or {}):
+        path = model.path.with_name("model.json")
+        raise StageError(f"{shown(path)}: trained_on has no rows: train again")
+    learned = days_of(trained_on["rows"], days)
     later = days[len(learned) :]
     parts = [(day["day"], day["rows"]) for day in later]
     by_day = sum(rows for _, rows in parts) == len(digests)

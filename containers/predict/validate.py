@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from learned_rows import TRAIN, columns_of, find_own_copies, require_news, tell_untaught, untaught
+from learned_rows import columns_of, find_own_copies, require_news, tell_untaught, untaught
 from measures import CURVES, histogram, measure, require_two_classes
-from models import Model, load_model, probabilities
+from models import load_model, probabilities
 from stageframe import IN, OUT, write_json
 from stageframe.csv_files import write_csv
 from stageframe.rows import row_digests
@@ -18,38 +18,24 @@ def validate() -> dict[str, Any]:
     Rows that the model has learned from, though they have come by another name, are left out.
     """
     model = load_model(IN / "model")
-    y, scores, digests = read_scored(model)
-    found: dict[str, Any] = {"copied_rows": None, "untaught_classes": []}
-    if digests is None:
-        print("warning: which rows are copies of learned ones is not known", flush=True)
-    else:
-        copies = find_own_copies(digests, model)
-        require_news(copies, y)
-        y, scores = y[~copies.rows], scores[~copies.rows]
-        found = {"copied_rows": copies.number, "untaught_classes": untaught(y, model.classes)}
+    columns = columns_of(model)
+    blocks = read_table(IN / "split" / "val.csv", model.features, model.classes)
+    parts = [(y, probabilities(model, x), row_digests(x, columns)) for x, y in blocks]
+    y, scores, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
+    copies = find_own_copies(digests, model)
+    require_news(copies, y)
+    y, scores = y[~copies.rows], scores[~copies.rows]
     require_two_classes(y, model.classes)
     metrics, curves = measure(y, scores, model.classes)
-    metrics |= {**found, "scores": histogram(scores, model.classes)}
+    metrics["copied_rows"] = copies.number
+    metrics["untaught_classes"] = untaught(y, model.classes)
+    metrics["scores"] = histogram(scores, model.classes)
     write_json(OUT / "metrics.json", metrics)
     for name, points in curves.items():
         write_csv(OUT / name, CURVES[name], points)
     summary: dict[str, Any] = {}
     summary |= {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-    if warning := tell_untaught(found["untaught_classes"]):
+    if warning := tell_untaught(metrics["untaught_classes"]):
         print(f"warning: {warning}", flush=True)
         summary |= {"warnings": warning}
     return summary
-
-
-def read_scored(model: Model) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return class codes of val.csv (rows,), probabilities (rows, classes), and digests (rows,).
-
-    There are no digests where what the model has learned from is not there.
-    """
-    told = "rows" in (model.spec.get("trained_on") or {})
-    known = told and TRAIN.exists() and model.path.with_name("preprocess.json").exists()
-    columns = columns_of(model) if known else []
-    blocks = read_table(IN / "split" / "val.csv", model.features, model.classes)
-    parts = [(y, probabilities(model, x), row_digests(x, columns)) for x, y in blocks]
-    y, scores, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return y, scores, digests if known else None

@@ -33,20 +33,19 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
     labels = name_classes(counts, targets, "target" in forced)
     classes = count_classes(counts, labels)
     cells = {text: csv_line([label]) for text, label in labels.items()}
-    share, described = share_of(counts.total()), []
+    share, digests = share_of(counts.total()), dict[str, str]()
     with (OUT / "train_data.csv").open("wb") as file:
         file.write(csv_line([*names, "target"]) + b"\n")
         for day, texts in zip(days, daily, strict=True):
-            rows = texts.total()
-            digests = write_day(file, day, columns, cells, profile, rows)
-            sketch = to_text(digests[kept(digests, share)])
-            described.append({"day": day.name, "rows": rows, "digests": sketch})
+            found = write_day(file, day, columns, cells, profile, texts.total())
+            digests[day.name] = to_text(found[kept(found, share)])
+    rows_of = zip(days, daily, strict=True)
     fitted = {
         "version": 1,
         "columns": profile.described(),
         "classes": [*classes],
-        "days": described,
-        "digest_share": share,
+        "days": [{"day": day.name, "rows": texts.total()} for day, texts in rows_of],
+        "digests": {"share": share, "days": digests},
         "class_counts": [*classes.values()],
     }
     write_json(OUT / "preprocess.json", fitted)

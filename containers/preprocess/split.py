@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from csv_tables import csv_line, read_blocks, read_frames
+from csv_tables import csv_line, has_rows, read_blocks, read_frames
 from stageframe import IN, OUT, StageError, read_json, shown
 from stageframe.csv_files import read_header
 
@@ -20,6 +20,8 @@ def split(val_fraction: float, seed: int) -> dict[str, Any]:
     names = read_header(table)
     if names[-1] != "target":
         raise StageError(f"{shown(table)}: its last column is not target: run fit again")
+    if not has_rows(table):
+        raise StageError(f"{shown(table)} has a header but no rows: run fit again")
     if len(days) > 1:
         chosen = choose_days([day["rows"] for day in days], val_fraction)
     else:

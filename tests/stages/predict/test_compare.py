@@ -60,9 +60,10 @@ def with_digests(prepared: str | bytes, values: Sequence[float]) -> str:
     """preprocess.json with the digests of its days' rows, whose feature has these values."""
     spec = json.loads(prepared)
     digests = row_digests(np.array(values, float)[:, None], spec["columns"])
+    days = {}
     for day in spec["days"]:
-        day["digests"], digests = to_text(digests[: day["rows"]]), digests[day["rows"] :]
-    return json.dumps({**spec, "digest_share": 1.0})
+        days[day["day"]], digests = to_text(digests[: day["rows"]]), digests[day["rows"] :]
+    return json.dumps({**spec, "digests": {"share": 1.0, "days": days}})
 
 
 def versioned(files: dict[str, str | bytes], raw: Mapping[str, str]) -> dict[str, str | bytes]:

@@ -16,11 +16,27 @@ from sklearn import metrics
 def validate(
     run_stage: RunStage, scores: Scores, target: Sequence[str], classes: Sequence[str]
 ) -> Result:
-    described = {"version": 1, "format": "treelite", "features": ["row"], "classes": classes}
+    taught = "row,target\n" + "".join(f"-1,{label}\n" for label in classes)
+    described = {
+        "version": 1,
+        "format": "treelite",
+        "features": ["row"],
+        "classes": classes,
+        "trained_on": {"rows": len(classes)},
+    }
+    prepared = {
+        "version": 1,
+        "columns": [{"name": "row", "kind": "numeric"}],
+        "days": [{"day": "2013-01-01", "rows": len(classes) + len(target)}],
+    }
     table = "row,target\n" + "".join(f"{row},{label}\n" for row, label in enumerate(target))
     inputs: dict[str, dict[str, str | bytes]] = {
-        "model": {"model.txt": constant_scores(scores), "model.json": json.dumps(described)},
-        "split": {"val.csv": table},
+        "model": {
+            "model.txt": constant_scores(scores),
+            "model.json": json.dumps(described),
+            "preprocess.json": json.dumps(prepared),
+        },
+        "split": {"train.csv": taught, "val.csv": table},
     }
     return run_stage("predict", "validate", inputs=inputs)
 
@@ -92,6 +108,7 @@ def test_the_summary_is_the_metrics_in_short(run_stage: RunStage) -> None:
         name: found[name]
         for name in (
             "rows",
+            "copied_rows",
             "accuracy",
             "log_loss",
             "brier_score",
