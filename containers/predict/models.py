@@ -30,6 +30,8 @@ class Model:
     features: list[str]
     classes: list[str]
     spec: dict[str, Any]
+    threshold: float | None = None
+    """Above which probability the second of two classes is predicted; None: the likeliest is."""
 
 
 def load_model(folder: Path) -> Model:
@@ -49,7 +51,22 @@ def load_model(folder: Path) -> Model:
             f" {len(spec['features'])}: train again"
         )
     lightgbm = spec["format"] == "lightgbm"
-    return Model(path, trees, lightgbm, spec["features"], spec["classes"], spec)
+    threshold = threshold_of(folder / "model.json", spec)
+    return Model(path, trees, lightgbm, spec["features"], spec["classes"], spec, threshold)
+
+
+def threshold_of(path: Path, spec: dict[str, Any]) -> float | None:
+    """Return the threshold that model.json has, None if it has none; or raise StageError."""
+    threshold = spec.get("threshold")
+    if threshold is None:
+        return None
+    is_number = isinstance(threshold, int | float)
+    if is_number and 0 < threshold < 1 and len(spec["classes"]) == 2:
+        return float(threshold)
+    raise StageError(
+        f"{shown(path)}: threshold {threshold!r} is no number between 0 and 1 for two classes:"
+        " train again"
+    )
 
 
 def load_trees(path: Path, form: str) -> treelite.Model:
@@ -85,6 +102,17 @@ def probabilities(model: Model, x: np.ndarray) -> np.ndarray:
             f" {len(model.classes)}: train again"
         )
     return scores
+
+
+def decide(model: Model, scores: np.ndarray) -> np.ndarray:
+    """Return the codes of the classes that are predicted, int (rows,).
+
+    scores: probabilities (rows, classes).
+    """
+    codes: np.ndarray = scores.argmax(axis=1)
+    if model.threshold is not None:
+        codes = (scores[:, 1] > model.threshold).astype(int)
+    return codes
 
 
 def softmax(margins: np.ndarray, *, lightgbm: bool) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from models import Model, load_model, probabilities
+from models import Model, decide, load_model, probabilities
 from stageframe import IN, OUT
 from stageframe.csv_files import write_csv
 from stageframe.tables import read_table
@@ -19,14 +19,15 @@ def predict() -> dict[str, Any]:
     return {
         "rows": counts.total(),
         **{f"predicted_{label}": counts[label] for label in model.classes},
+        **({} if model.threshold is None else {"threshold": model.threshold}),
     }
 
 
 def predicted(model: Model, counts: Counter[str]) -> Iterator[list[Any]]:
     """Yield the predictions, class and probabilities, and count the classes."""
-    for x, _ in read_table(IN / "features" / "data.csv", model.features):
+    for x, _ in read_table(IN / "features" / "data.csv", model.features, empty=True):
         scores = probabilities(model, x)
-        best = [model.classes[k] for k in scores.argmax(axis=1)]
+        best = [model.classes[k] for k in decide(model, scores)]
         counts.update(best)
         for label, row in zip(best, scores.tolist(), strict=True):
             yield [label, *row]

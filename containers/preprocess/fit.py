@@ -13,7 +13,15 @@ from csv_tables import csv_line, csv_lines, has_rows, raw_days, read_frames
 from profiles import Profile
 from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
 from stageframe.csv_files import read_header
-from stageframe.rows import Digests, kept, row_digests, share_of, to_text
+from stageframe.rows import (
+    FEW_ROWS,
+    Digests,
+    from_text,
+    kept,
+    row_digests,
+    share_of,
+    to_text,
+)
 
 
 def fit(categorical: str, max_categories: int) -> dict[str, Any]:
@@ -26,8 +34,6 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
     names = read_names(tables)
     forced = parse_names(categorical, [*names, "target"])
     columns, profile, warnings = learn(tables, names, forced - {"target"}, max_categories)
-    for warning in warnings:
-        print(f"warning: {warning}", flush=True)
     daily = [count_labels(target) for target in targets]
     counts = sum(daily, Counter[str]())
     labels = name_classes(counts, targets, "target" in forced)
@@ -39,6 +45,9 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
         for day, texts in zip(days, daily, strict=True):
             found = write_day(file, day, columns, cells, profile, texts.total())
             digests[day.name] = to_text(found[kept(found, share)])
+    warnings += tell_repeated(digests)
+    for warning in warnings:
+        print(f"warning: {warning}", flush=True)
     rows_of = zip(days, daily, strict=True)
     fitted = {
         "version": 1,
@@ -60,6 +69,16 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
         "rare_values": int(profile.other.sum()),
         **noted,
     }
+
+
+def tell_repeated(digests: dict[str, str]) -> list[str]:
+    """Return a warning of each day whose rows are those of an earlier one; digests: as to_text."""
+    first = dict[str, str]()
+    return [
+        f"{day} has the rows of {before} again: deliver each day's own rows"
+        for day, text in digests.items()
+        if len(from_text(text)) >= FEW_ROWS and (before := first.setdefault(text, day)) != day
+    ]
 
 
 def days_with_rows() -> list[Path]:

@@ -174,3 +174,14 @@ def test_numbers_that_a_model_cannot_tell_apart_are_warned_about(
     assert "column 'id' holds whole numbers such as 900719925474099" in result.summary["warnings"]
     assert "warning: column 'id'" in result.stdout
     assert "warnings" not in named.summary
+
+
+def test_a_day_that_was_delivered_again_is_warned_about(run_stage: RunStage) -> None:
+    one, other = (table("x", *map(str, range(start, start + 20))) for start in (0, 50))
+    days = {"2024-01-01": one, "2024-01-02": other, "2024-01-03": one.replace("\n", "\r\n")}
+    result = fit(run_stage, {name: day(text) for name, text in days.items()})
+
+    assert (
+        "2024-01-03 has the rows of 2024-01-01 again: deliver each day's own rows"
+        == (result.summary["warnings"])
+    )
