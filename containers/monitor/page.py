@@ -46,6 +46,7 @@ def render(quality: dict[str, Any], evidence: Evidence, limits: Limits) -> str:
         features=features[:TABLE],
         judged=sum(f.judged for f in features),
         gaps=shares,
+        rests_on=evidence.given.rests_on,
         hidden=len(features[TABLE:]),
         matrix=metrics and len(classes) <= MATRIX,
         guess=guess(quality["class_shares"]),
