@@ -100,7 +100,7 @@ def last_text(file: BinaryIO) -> int:
     while stop:
         start = max(0, stop - 2**16)
         file.seek(start)
-        if text := file.read(stop - start).rstrip(b"\r\n"):
+        if text := file.read(stop - start).rstrip(b" \t\r\n"):
             stop = start + len(text)
             break
         stop = start

@@ -109,9 +109,9 @@ def test_blocks_are_whole_rows_and_nothing_is_lost_between_them(
         ("a,b\n1,2\n", "t.csv, header: not the columns that the model has (column 'target'"),
         ("a,b,target\n1,2,x\n1,x\n", "t.csv, row 2 has 2 fields, not 3: complete it"),
         ("a,b,target\n1,2,x\n1,2", "t.csv, row 2 has 2 fields, not 3: complete it"),
-        ("a,b,target\n1,2,3,x\n", "t.csv, row 1 has 4 fields, not 3: complete it"),
+        ("a,b,target\n1,2,3,x\n", "t.csv, row 1 has 4 fields, not 3: quote texts that have commas, and"),
         ("a,b,target\n1,2,x\n\n1,2,x\n", "t.csv, row 2 has 1 fields, not 3: complete it"),
-        ("a,b,target\n1,'1,5',x\n", "t.csv, row 1 has 4 fields, not 3: complete it"),
+        ("a,b,target\n1,'1,5',x\n", "t.csv, row 1 has 4 fields, not 3: quote texts that have commas, and"),
         ('a,b,target\n1,"1,5",x\n', "t.csv, row 1: column 'b' holds '1,5', numbers with a decimal"),
         ("a,b,target\n1,2,z\n", "t.csv, row 1: target 'z' is none of the classes"),
         ("a,b,target\n1,abc,x\n", "t.csv, row 1: column 'b' holds 'abc', not a finite number"),
@@ -141,7 +141,7 @@ def test_lines_of_numbers_are_floats_or_an_error() -> None:
         parse_numbers(["1,2", "1"])
 
 
-@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n \t\r\n"])
 def test_blank_lines_at_the_very_end_are_no_rows(put: Put, end: str) -> None:
     path = put(f"a,target\n1,x\n2,y\n{end}")
 
@@ -226,7 +226,7 @@ def test_an_empty_line_of_one_column_is_an_empty_text(put: Put) -> None:
     [
         ("a,c\n1,2\n", "t.csv: column 'b' of the model is missing: add it"),
         ("a,b\n1,2\n1\n", "t.csv, row 2 has 1 fields, not 2: complete it"),
-        ("a,b\n1,2\n1,2,3\n", "t.csv, row 2 has 3 fields, not 2: complete it"),
+        ("a,b\n1,2\n1,2,3\n", "t.csv, row 2 has 3 fields, not 2: quote texts that"),
         ('a,b\n1,2\n1,"2"x\n', "t.csv, row 2: ',' expected after '\"': repair the quotes"),
         (b"a,b\n1,\xff\n", "t.csv, row 1: column 'b' is not UTF-8: save it as UTF-8"),
     ],

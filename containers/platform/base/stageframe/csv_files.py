@@ -92,7 +92,7 @@ def without_blank_end(lines: Iterable[str]) -> Iterator[str]:
     """Yield the lines but for those at the very end that are blank: they are no rows."""
     held: list[str] = []
     for line in lines:
-        if line in ("\n", "\r\n"):
+        if line.isspace():
             held.append(line)
             continue
         if held:
@@ -169,7 +169,12 @@ def _fault_of_table(path: Path, fault: Fault) -> str | None:
 
 
 def _fault_of_row(names: list[str], fields: list[str], fault: Fault) -> str | None:
-    if len(fields) != len(names):
+    if len(fields) > len(names):
+        return (
+            f" has {len(fields)} fields, not {len(names)}: quote texts that have commas, and write"
+            " numbers like 1234.5"
+        )
+    if len(fields) < len(names):
         return f" has {len(fields)} fields, not {len(names)}: complete it"
     for name, text in zip(names, fields, strict=True):
         if NOT_TEXT.search(text):
