@@ -8,31 +8,35 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import lightgbm
-import numpy as np
-from stageframe.training import Prepared, read_prepared, read_training, write_model
+from stageframe.threshold import choose_threshold, require_two_classes
+from stageframe.training import Prepared, Training, read_prepared, read_training, write_model
 
 
 def fit(**params: Any) -> dict[str, Any]:
     """Train, with the parameters of stage.py; write the model; return the summary."""
-    prepared = read_prepared()
-    blocks, y = read_training(prepared)
-    model = train(blocks, y, prepared, params)
+    prepared, asked = read_prepared(), params["threshold"]
+    require_two_classes(asked, prepared.classes)
+    training = read_training(prepared)
+    model = train(training, prepared, params)
     return write_model(
-        model.encode(),
+        model.model_to_string().encode(),
         "lightgbm",
         prepared,
-        rows=len(y),
-        trees=model.count("\nTree="),
+        rows=training.rows,
+        trees=model.num_trees(),
+        gains=model.feature_importance("gain").tolist(),
+        threshold=choose_threshold(
+            asked, prepared.names, prepared.classes, training.share, model.predict
+        ),
         params=params,
         versions={"lightgbm": lightgbm.__version__},
     )
 
 
-def train(x: list[np.ndarray], y: np.ndarray, prepared: Prepared, params: dict[str, Any]) -> str:
-    """Return a LightGBM model as text, the same for the same input however many threads run.
+def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> lightgbm.Booster:
+    """Return a LightGBM model, the same for the same input however many threads run.
 
-    x: blocks of float64 (rows, features), NaN = missing, taken out to spare memory; y: codes of the
-    classes, int (rows,).
+    The blocks are taken out of `training`, to spare memory.
     https://lightgbm.readthedocs.io/en/stable/Parameters.html#deterministic
     """
     names, classes = prepared.names, len(prepared.classes)
@@ -57,11 +61,12 @@ def train(x: list[np.ndarray], y: np.ndarray, prepared: Prepared, params: dict[s
     # LightGBM changes or refuses names with spaces or JSON's special characters.
     usable = all(re.fullmatch(r"[\w.()%/+-]+", name) for name in names)
     data = lightgbm.Dataset(
-        x,
-        y,
+        training.blocks,
+        training.codes,
+        weight=training.weights,
         feature_name=names if usable else "auto",
         categorical_feature=[names.index(name) for name in prepared.categorical],
         params=settings,
     ).construct()
-    x.clear()
-    return lightgbm.train(settings, data, num_boost_round=params["rounds"]).model_to_string()
+    training.blocks.clear()
+    return lightgbm.train(settings, data, num_boost_round=params["rounds"])

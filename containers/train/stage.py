@@ -4,6 +4,7 @@ import sys
 
 from fit import fit
 from stageframe import Parameter, Program, number, whole
+from stageframe.threshold import THRESHOLD
 
 program = Program("train", __doc__)
 program.verb(
@@ -15,6 +16,7 @@ program.verb(
     Parameter("learning-rate", number(1e-6, 1), 0.05, "weight of each tree"),
     Parameter("leaves", whole(2, 131_072), 15, "most leaves of a tree"),
     Parameter("leaf-rows", whole(1, 10**9), 50, "fewest rows of a leaf"),
+    THRESHOLD,
 )
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What a trainer of any make is given, and what predict makes of its model."""
 
+import csv
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from harness import Engine, Input, Result, RunStage
@@ -46,11 +48,16 @@ def targets(x: np.ndarray, classes: int) -> np.ndarray:
 
 def inputs(x: np.ndarray, y: np.ndarray, classes: int) -> Inputs:
     """What fit and split write for these features and targets."""
+    return prepared(KINDS, x, y, classes)
+
+
+def prepared(kinds: Mapping[str, int], x: np.ndarray, y: np.ndarray, classes: int) -> Inputs:
+    """Likewise, of other features; kinds: of each, the number of categories."""
     columns = [
         {"name": name, "kind": "categorical", "categories": [str(code) for code in range(count)]}
         if count
         else {"name": name, "kind": "numeric"}
-        for name, count in KINDS.items()
+        for name, count in kinds.items()
     ]
     spec = {
         "version": 1,
@@ -62,21 +69,21 @@ def inputs(x: np.ndarray, y: np.ndarray, classes: int) -> Inputs:
     rows = "".join(f"{row},{label}\n" for row, label in zip(lines(x), labels, strict=True))
     return {
         "processed": {"preprocess.json": json.dumps(spec)},
-        "split": {"train.csv": f"{header()},target\n{rows}"},
+        "split": {"train.csv": f"{header(kinds)},target\n{rows}"},
     }
 
 
-def header() -> str:
-    return ",".join(f'"{name}"' if "," in name else name for name in KINDS)
+def header(kinds: Mapping[str, int]) -> str:
+    return ",".join(f'"{name}"' if "," in name else name for name in kinds)
 
 
 def lines(x: np.ndarray) -> list[str]:
     return [",".join("" if np.isnan(v) else repr(v) for v in row) for row in x.tolist()]
 
 
-def table(x: np.ndarray) -> dict[str, str]:
+def table(x: np.ndarray, kinds: Mapping[str, int] = KINDS) -> dict[str, str]:
     """What transform writes for these features."""
-    return {"data.csv": "".join(f"{line}\n" for line in [header(), *lines(x)])}
+    return {"data.csv": "".join(f"{line}\n" for line in [header(kinds), *lines(x)])}
 
 
 def fit(run_stage: RunStage, image: str, files: Inputs, **params: object) -> Result:
@@ -87,12 +94,18 @@ def fit(run_stage: RunStage, image: str, files: Inputs, **params: object) -> Res
 
 def served(run_stage: RunStage, fitted: Result, x: np.ndarray) -> np.ndarray:
     """The probabilities that predict gives with the model, float64 (rows, classes)."""
-    files: dict[str, Input] = {"model": fitted.out, "features": table(x)}
+    return predictions(run_stage, fitted, table(x))[1]
+
+
+def predictions(
+    run_stage: RunStage, fitted: Result, features: dict[str, str]
+) -> tuple[list[str], np.ndarray, dict[str, Any]]:
+    """The classes that predict gives, the probabilities (rows, classes), and its summary."""
+    files: dict[str, Input] = {"model": fitted.out, "features": features}
     result = run_stage("predict", "predict", inputs=files)
     assert (0, "") == (result.code, result.stderr)
-    columns = range(1, 1 + len(json.loads((fitted.out / "model.json").read_text())["classes"]))
-    path = result.out / "predictions.csv"
-    return np.loadtxt(path, delimiter=",", skiprows=1, usecols=columns, ndmin=2)
+    _, *rows = csv.reader((result.out / "predictions.csv").read_text("utf-8").splitlines())
+    return [row[0] for row in rows], np.array([row[1:] for row in rows], float), result.summary
 
 
 def itself(

@@ -63,11 +63,31 @@ def test_rows_come_in_blocks_that_can_be_made_smaller(monkeypatch: pytest.Monkey
         before.append(above)
         return x.astype(np.float32)
 
-    blocks, y = training.read_training(training.read_prepared(), convert)
+    found = training.read_training(training.read_prepared(), convert)
 
-    assert ([0, 2], [2, 1]) == (before, [len(x) for x in blocks])
-    assert {np.dtype(np.float32)} == {x.dtype for x in blocks}
-    assert [0, 1, 0] == y.tolist()
+    assert ([0, 2], [2, 1]) == (before, [len(x) for x in found.blocks[:2]])
+    assert {np.dtype(np.float32)} == {x.dtype for x in found.blocks}
+    assert ([0, 1, 0], 3) == (found.codes[:3].tolist(), found.rows)
+    assert 1 / 3 == found.share
+
+
+@pytest.mark.usefixtures("root")
+def test_copies_with_gaps_come_after_the_rows_and_weigh_less() -> None:
+    found = training.read_training(training.read_prepared())
+    copies = found.blocks[-1]
+
+    assert found.weights is not None
+    assert len(found.codes) == len(found.weights) == 3 + len(copies)
+    assert [1, 1, 1] == found.weights[:3].tolist()
+    assert 1 > found.weights[3:].max()
+    assert np.isnan(copies[:, :2]).any(axis=1).all()
+
+
+def test_rows_with_gaps_enough_have_no_copies_and_no_weights(root: Path) -> None:
+    (root / "train.csv").write_text("a,b,c,target\n" + ",,,no\n1,1,,yes\n" * 50)
+    found = training.read_training(training.read_prepared())
+
+    assert ([100], None) == ([len(x) for x in found.blocks], found.weights)
 
 
 def test_rows_of_one_class_are_refused(root: Path) -> None:
@@ -84,6 +104,8 @@ def test_a_model_is_described_with_all_that_serving_it_needs(root: Path) -> None
         training.read_prepared(),
         rows=2,
         trees=7,
+        gains=[3.0, 0.0, 6.0],
+        threshold=0.25,
         params={"seed": 17},
         versions={"lightgbm": "4"},
     )
@@ -96,6 +118,7 @@ def test_a_model_is_described_with_all_that_serving_it_needs(root: Path) -> None
         "categorical": 2,
         "classes": 2,
         "trees": 7,
+        "threshold": 0.25,
     } == summary
     assert {
         "version": 1,
@@ -108,6 +131,8 @@ def test_a_model_is_described_with_all_that_serving_it_needs(root: Path) -> None
             "rows": 2,
             "sha256": hashlib.sha256(TABLE.encode()).hexdigest(),
         },
+        "importance": {"a": 0.333333, "b": 0.0, "c": 0.666667},
+        "threshold": 0.25,
         "params": {"seed": 17},
         "versions": {"lightgbm": "4", "numpy": np.__version__},
     } == described
@@ -123,3 +148,25 @@ def test_the_days_of_a_model_are_the_oldest_that_add_up_or_else_all(
     rows: int, days: list[str]
 ) -> None:
     assert days == training.days_of(rows, SPEC["days"])
+
+
+def test_a_model_that_never_splits_rests_on_nothing() -> None:
+    assert [0, 0] == training.shares([0.0, 0.0])
+
+
+def test_of_more_classes_than_two_no_threshold_is_said(root: Path) -> None:
+    (root / "preprocess.json").write_text(json.dumps({**SPEC, "classes": ["no", "yes", "?"]}))
+    summary = training.write_model(
+        b"",
+        "lightgbm",
+        training.read_prepared(),
+        rows=3,
+        trees=1,
+        gains=[1.0, 0.0, 0.0],
+        threshold=0.5,
+        params={},
+        versions={},
+    )
+    described = json.loads((root / "out" / "model.json").read_bytes())
+
+    assert {"importance"} == {"importance", "threshold"} & {*described, *summary}

@@ -115,6 +115,7 @@ def test_the_parameters_reach_the_model(run_stage: RunStage, x: np.ndarray) -> N
         "learning_rate": 0.5,
         "leaves": 3,
         "leaf_rows": 40,
+        "threshold": 0.5,
     } == described(result)["params"]
 
 

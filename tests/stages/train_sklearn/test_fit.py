@@ -16,10 +16,10 @@ sys.path.insert(0, "/app")
 import fit, numpy as np
 from stageframe.training import read_prepared, read_training
 prepared = read_prepared()
-blocks, y = read_training(prepared)
+training = read_training(prepared)
 params = {"rounds": 40, "learning_rate": 0.05, "leaves": 15, "leaf_rows": 50, "l2": 5.0}
 params |= {"columns": 0.8, "seed": 17}
-model = fit.train(np.concatenate(blocks), y, prepared, params)
+model = fit.train(training, prepared, params)
 other = np.genfromtxt("/in/features/data.csv", delimiter=",", skip_header=1)
 np.save("/out/own.npy", model.predict_proba(other))
 """
@@ -90,7 +90,7 @@ def test_the_parameters_are_kept(run_stage: RunStage) -> None:
     fitted = fit(run_stage, IMAGE, inputs(x, targets(x, 3), 3), seed=3, **params)
     described = json.loads((fitted.out / "model.json").read_text("utf-8"))
 
-    assert {**params, "seed": 3} == described["params"]
+    assert {**params, "seed": 3, "threshold": 0.5} == described["params"]
     assert "treelite" == described["format"]
     assert 21 == fitted.summary["trees"]
 

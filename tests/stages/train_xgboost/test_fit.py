@@ -55,7 +55,8 @@ def test_the_parameters_reach_the_model(run_stage: RunStage) -> None:
     model = json.loads((fitted.out / "model.txt").read_text("utf-8"))
     trees = model["learner"]["gradient_booster"]["model"]["trees"]
 
-    assert {**params, "seed": 3, "leaf_weight": 1.0} == described["params"]
+    expected = {**params, "seed": 3, "leaf_weight": 1.0, "threshold": 0.5}
+    assert expected == described["params"]
     assert "xgboost_json" == described["format"]
     assert 21 == len(trees) == fitted.summary["trees"]
     assert 7 == max(len(tree["split_indices"]) for tree in trees)  # of depth 2
