@@ -48,6 +48,8 @@ class Outcome:
             return FORM.format(str(day), "", "no predictions: no model in production", *"   ")
         quality = self.read("report-quality", day, "quality.json")
         rows = table(self.folder("predict-rows", day) / "predictions.csv")
+        if not rows:
+            return FORM.format(str(day), "0", "a day without rows", *"   ")
         truth = table(self.folder("generate-data", day) / "target.csv")
         label = list(rows[0])[-1].removeprefix("probability_")
         said = sum(row["class"] == label for row in rows) / len(rows)
