@@ -39,6 +39,8 @@ KNOWN = (
         WRONG_USAGE,
         "let the user of the database read it",
     ),
+    # So DuckDB calls an answer such as 401 to what it reads over HTTP; without one there are words.
+    (r"HTTP 0 ", WRONG_USAGE, "the server refuses it: check HTTP_BEARER_TOKEN, and the address"),
     (r"Permission denied", INPUT_MISSING, "let the user who runs the stage read it"),
     (
         r"does not support the encoding",
@@ -57,6 +59,11 @@ KNOWN = (
         "provide it, or correct the path",
     ),
     (
+        r"Table with name \S*/",
+        BAD_DATA,
+        "its name does not tell what it is, so name a reader: read_csv('…'), read_parquet('…')",
+    ),
+    (
         r"Table with name|relation \S+ does not exist",
         INPUT_MISSING,
         "correct its name, or make it",
@@ -64,7 +71,7 @@ KNOWN = (
     (
         r"Unable to connect|[Cc]ould not (establish|connect|resolve)|[Tt]imed? ?out|"
         r"Connection (refused|error|reset)|connection (unexpectedly|to server)|"
-        r"HTTP (GET|HEAD|POST|PUT)",
+        r"HTTP (GET|HEAD|POST|PUT)|partial file",
         TRY_AGAIN,
         "see that the service runs and can be reached from here, then try again",
     ),
@@ -105,7 +112,7 @@ def short(said: str) -> str:
     """Return what a message says, as one line: without advice to programmers and its picture."""
     first = re.split(r"\n\s*\n|\nLINE \d+:|\nPossible (?:fix|solut)|\nIt is possible", said)[0]
     words = re.sub(r"^[\w ]*Error: ", "", " ".join(first.split()))
-    words = re.sub(r"(?<=Postgres) at \"[^\"]*\"| in region ''", "", words)
+    words = re.sub(r"(?<=Postgres) at \"[^\"]*\"| in region ''| \(HTTP 0 .*?\)", "", words)
     if (file := re.search(r"\n\s*file = (.+)", said)) and file[1] not in words:
         words = f"{file[1].strip()}: {words}"
     return words[:LONGEST].rstrip(".:! ")

@@ -60,9 +60,12 @@ def test_http_is_read(services: Services) -> None:
         ),
         pytest.param(OBJECT, {"AWS_ENDPOINT_URL": "http://no:1"}, 75, "no:1", id="no such host"),
         pytest.param(OBJECT, {"AWS_ENDPOINT_URL": "lake:8333"}, 64, "http://", id="no address"),
+        pytest.param("FROM 'http://lake:8333/shop/a.csv'", {}, 64, "refuses", id="HTTP refused"),
+        pytest.param("FROM 'http://lake:8888/none.csv'", {}, 66, "none.csv", id="HTTP not found"),
         pytest.param("FROM postgres.none", {}, 66, "none", id="table"),
         pytest.param("SELECT id AS open FROM postgres.hidden", {}, 64, "hidden", id="rights"),
         pytest.param(SALES, {"PGPASSWORD": "wrong"}, 64, "PGPASSWORD", id="password"),
+        pytest.param(SALES, {"PGSSLMODE": "require"}, 64, "SSL", id="no TLS"),
         pytest.param(SALES, {"PGDATABASE": "none"}, 66, "none", id="database"),
         pytest.param(SALES, {"PGPORT": "1"}, 75, "shop", id="no database there"),
         pytest.param(SALES, {"PGHOST": "none"}, 75, "none", id="no such database host"),
@@ -71,7 +74,7 @@ def test_http_is_read(services: Services) -> None:
 def test_what_a_service_refuses_is_said_without_a_secret(
     services: Services, query: str, changes: dict[str, str], code: int, word: str
 ) -> None:
-    known = LAKE if "s3://" in query else SHOP
+    known = LAKE if "s3://" in query else SHOP if "postgres" in query else {}
     result = services.run(query, {**known, **changes})
 
     assert (code, 1) == (result.code, len(result.stderr.splitlines()))

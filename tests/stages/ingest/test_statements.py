@@ -63,6 +63,7 @@ def test_names_of_columns_are_kept_whatever_is_in_them(run_stage: RunStage) -> N
         ({"query": "SELECT i AS x FROM range(9) t(i) USING SAMPLE 3"}, 65, "seed"),
         ({"query": "SELECT none FROM range(3)"}, 65, "none"),
         ({"query": "SELECT *, 1 AS target FROM 'source/none.csv'"}, 66, "source/none.csv"),
+        ({"query": "FROM 'source/none'"}, 65, "read_csv"),
         ({"query": "SELECT content AS x, 1 AS target FROM read_text('/etc/passwd')"}, 65, "/in"),
         ({"query": DATA}, 65, "'target'"),
         ({"query": "SELECT 1 AS target"}, 65, "no column"),
