@@ -9,8 +9,28 @@ from services import SECRETS, s3_endpoint
 from stageframe import BAD_DATA, INPUT_MISSING, TRY_AGAIN, WRONG_USAGE, StageError
 
 LONGEST = 240  # characters of another program's words
-# The first that is found in the words of DuckDB says what follows, and what to do.
-KNOWN = (
+Known = tuple[tuple[str, int, str], ...]  # what DuckDB says, the code that follows, what to do
+# The first that is found counts. What is said of a statement may hold words of its data: in them
+# nothing is looked for that a service says.
+OF_STATEMENTS: Known = (
+    (
+        r"does not support the encoding",
+        BAD_DATA,
+        "save it as UTF-8; encoding = 'utf-16' and 'latin-1' are read, too",
+    ),
+    (
+        r"Missing Extension|automatically install|exists in the \S+ extension",
+        BAD_DATA,
+        "CSV, Parquet and JSON are read, s3:// and https://, and PostgreSQL if PGHOST is set",
+    ),
+    (
+        r"Table with name \S*/",
+        BAD_DATA,
+        "its name does not tell what it is, so name a reader: read_csv('…'), read_parquet('…')",
+    ),
+    (r"Table with name", INPUT_MISSING, "correct its name, or make it"),
+)
+OF_SERVICES: Known = (
     (
         r"No space left|max_temp_directory_size",
         TRY_AGAIN,
@@ -21,6 +41,12 @@ KNOWN = (
         TRY_AGAIN,
         "memory ran out: give the row more, or select fewer columns or rows",
     ),
+    (r"disabled by configuration", BAD_DATA, "read below /in, or from an address"),
+    (
+        r"No files found|Cannot open file|[Ff]ile .*does not exist",
+        INPUT_MISSING,
+        "provide it, or correct the path",
+    ),
     (
         r"starting up|shutting down|in recovery|too many (clients|connections)|slots are reserved",
         TRY_AGAIN,
@@ -28,46 +54,16 @@ KNOWN = (
     ),
     (r'database "\S+" does not exist', INPUT_MISSING, "check PGDATABASE"),
     # Whoever says so has answered.
-    (r"FATAL: |password", WRONG_USAGE, "check PGUSER and PGPASSWORD, or POSTGRES_URL"),
+    (r"FATAL: |no password", WRONG_USAGE, "check PGUSER and PGPASSWORD, or POSTGRES_URL"),
+    (r"permission denied for", WRONG_USAGE, "let the user of the database read it"),
     (
         r"certificate|SSL connect|SSL error|does not support SSL",
         WRONG_USAGE,
         "check the address, and SSL_CERT_FILE",
     ),
-    (
-        r"permission denied for",
-        WRONG_USAGE,
-        "let the user of the database read it",
-    ),
     # So DuckDB calls an answer such as 401 to what it reads over HTTP; without one there are words.
     (r"HTTP 0 ", WRONG_USAGE, "the server refuses it: check HTTP_BEARER_TOKEN, and the address"),
     (r"Permission denied", INPUT_MISSING, "let the user who runs the stage read it"),
-    (
-        r"does not support the encoding",
-        BAD_DATA,
-        "save it as UTF-8; encoding = 'utf-16' and 'latin-1' are read, too",
-    ),
-    (r"disabled by configuration", BAD_DATA, "read below /in, or from an address"),
-    (
-        r"Missing Extension|automatically install|exists in the \S+ extension",
-        BAD_DATA,
-        "CSV, Parquet and JSON are read, s3:// and https://, and PostgreSQL if PGHOST is set",
-    ),
-    (
-        r"No files found|Cannot open file|[Ff]ile .*does not exist",
-        INPUT_MISSING,
-        "provide it, or correct the path",
-    ),
-    (
-        r"Table with name \S*/",
-        BAD_DATA,
-        "its name does not tell what it is, so name a reader: read_csv('…'), read_parquet('…')",
-    ),
-    (
-        r"Table with name|relation \S+ does not exist",
-        INPUT_MISSING,
-        "correct its name, or make it",
-    ),
     (
         r"Unable to connect|[Cc]ould not (establish|connect|resolve)|[Tt]imed? ?out|"
         r"Connection (refused|error|reset)|connection (unexpectedly|to server)|"
@@ -101,7 +97,8 @@ def explain(error: duckdb.Error, environment: Mapping[str, str]) -> tuple[int, s
     if status := getattr(error, "status_code", 0):
         code = FOUND.get(int(status), TRY_AGAIN if int(status) >= 429 else BAD_DATA)
         return code, f"{words}: {ADVICE.get(code, 'check the address')}"
-    for pattern, code, advice in KNOWN:
+    of_statement = isinstance(error, duckdb.ProgrammingError | duckdb.DataError)
+    for pattern, code, advice in OF_STATEMENTS + (() if of_statement else OF_SERVICES):
         if re.search(pattern, said):
             at = f" (S3 is {s3})" if code == TRY_AGAIN and (s3 := s3_endpoint(environment)) else ""
             return code, f"{words}{at}: {advice}"
