@@ -47,7 +47,8 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
         new = ~ours.rows
     y, scores = rows.y[new], [one[new] for one in rows.scores[: 1 if obstacle else None]]
     require_two_classes(y, challenger.model.classes)
-    measured, difference = measure_all(y, scores, challenger.model.classes, resamples, seed)
+    thresholds, classes = rows.thresholds[: len(scores)], challenger.model.classes
+    measured, difference = measure_all(y, scores, thresholds, classes, resamples, seed)
     gone = {*ours.days, *(() if obstacle else theirs.days)}
     days = [day for g in groups if obstacle or not g.known for day in g.days if day not in gone]
     measured_on = Rows(len(y), days, challenger.whole_days)

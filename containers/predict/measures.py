@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from models import decide
 from stageframe import StageError
 
 POINTS = 200  # of a curve, at most
@@ -24,13 +25,14 @@ def require_two_classes(y: np.ndarray, classes: list[str]) -> None:
 
 
 def measure(
-    y: np.ndarray, scores: np.ndarray, classes: list[str]
+    y: np.ndarray, scores: np.ndarray, classes: list[str], threshold: float | None = None
 ) -> tuple[dict[str, Any], dict[str, list[list[Any]]]]:
     """Return the metrics, and the rows of each of CURVES.
 
     y: codes of the true classes (rows,), two of them at least; scores: probabilities (rows,
-    classes). Of two classes, the second is the positive one; of more, each class that y has is
-    measured against all others, and the metric is the plain mean (macro, one versus rest).
+    classes); threshold: by which the model predicts a class, None = the likeliest. Of two classes,
+    the second is the positive one; of more, each class that y has is measured against all others,
+    and the metric is the plain mean (macro, one versus rest).
     """
     # Scoring does without scikit-learn, and starts in half the time.
     from sklearn import metrics as sk  # noqa: PLC0415
@@ -46,7 +48,7 @@ def measure(
         name: float(np.mean([one[name] for one in each.values()]))
         for name in ("roc_auc", "average_precision", "calibration_error")
     }
-    best = scores.argmax(axis=1)
+    best = decide(scores, threshold)
     return {
         "rows": len(y),
         "classes": classes,

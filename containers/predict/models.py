@@ -104,14 +104,14 @@ def probabilities(model: Model, x: np.ndarray) -> np.ndarray:
     return scores
 
 
-def decide(model: Model, scores: np.ndarray) -> np.ndarray:
+def decide(scores: np.ndarray, threshold: float | None) -> np.ndarray:
     """Return the codes of the classes that are predicted, int (rows,).
 
-    scores: probabilities (rows, classes).
+    scores: probabilities (rows, classes); threshold: that of the model.
     """
     codes: np.ndarray = scores.argmax(axis=1)
-    if model.threshold is not None:
-        codes = (scores[:, 1] > model.threshold).astype(int)
+    if threshold is not None:
+        codes = (scores[:, 1] > threshold).astype(int)
     return codes
 
 

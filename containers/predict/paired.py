@@ -7,7 +7,7 @@ import numpy as np
 from bootstrap import CONFIDENCE, bootstrap, interval
 from candidates import Candidate
 from measures import measure
-from models import probabilities
+from models import Model, probabilities
 from stageframe import IN, StageError
 from stageframe.rows import row_digests
 from stageframe.tables import read_table
@@ -22,6 +22,7 @@ class Scored(NamedTuple):
     y: np.ndarray  # int (rows,), codes of the challenger's classes
     scores: list[np.ndarray]  # float64 (rows, classes), each model's probabilities of these classes
     digests: list[np.ndarray]  # uint64 (rows,), of the columns that each model has
+    thresholds: list[float | None]  # by which each model predicts the second of these classes
 
 
 def score(challenger: Candidate, champion: Candidate | None) -> Scored:
@@ -37,7 +38,15 @@ def score(challenger: Candidate, champion: Candidate | None) -> Scored:
             at = [features.index(name) for name in champion.model.features]
             parts[-1] += [theirs[:, order], row_digests(x[:, at], [ours[j] for j in at])]
     y, *found = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Scored(y, found[::2], found[1::2])
+    models = [one.model for one in (challenger, champion) if one]
+    return Scored(y, found[::2], found[1::2], [threshold_among(one, classes) for one in models])
+
+
+def threshold_among(model: Model, classes: list[str]) -> float | None:
+    """Return a model's threshold where the classes may be in another order than its own."""
+    if model.threshold is None or model.classes == classes:
+        return model.threshold
+    return 1 - model.threshold
 
 
 def recode(x: np.ndarray, challenger: Candidate, champion: Candidate) -> np.ndarray:
@@ -71,16 +80,22 @@ def exchange(values: np.ndarray, ours: list[str], theirs: list[str], name: str) 
 
 
 def measure_all(
-    y: np.ndarray, scores: list[np.ndarray], classes: list[str], resamples: int, seed: int
+    y: np.ndarray,
+    scores: list[np.ndarray],
+    thresholds: list[float | None],
+    classes: list[str],
+    resamples: int,
+    seed: int,
 ) -> tuple[list[dict[str, float]], dict[str, float] | None]:
     """Return the metrics of each model; of two, how much the first has the larger AUC.
 
-    y: codes of the true classes (rows,); scores: of each model, probabilities (rows, classes).
+    y: codes of the true classes (rows,); scores: of each model, probabilities (rows, classes);
+    thresholds: of each model, see measure.
     """
     drawn = bootstrap(y, scores, resamples, seed)
     measured = []
-    for one, aucs in zip(scores, drawn, strict=True):
-        metrics, _ = measure(y, one, classes)
+    for one, threshold, aucs in zip(scores, thresholds, drawn, strict=True):
+        metrics, _ = measure(y, one, classes, threshold)
         low, high = interval(aucs)
         bounds = {"roc_auc_low": low, "roc_auc_high": high}
         measured.append({name: metrics[name] for name in METRICS} | bounds)

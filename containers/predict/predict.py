@@ -27,7 +27,7 @@ def predicted(model: Model, counts: Counter[str]) -> Iterator[list[Any]]:
     """Yield the predictions, class and probabilities, and count the classes."""
     for x, _ in read_table(IN / "features" / "data.csv", model.features, empty=True):
         scores = probabilities(model, x)
-        best = [model.classes[k] for k in decide(model, scores)]
+        best = [model.classes[k] for k in decide(scores, model.threshold)]
         counts.update(best)
         for label, row in zip(best, scores.tolist(), strict=True):
             yield [label, *row]

@@ -26,7 +26,9 @@ def validate() -> dict[str, Any]:
     require_news(copies, y)
     y, scores = y[~copies.rows], scores[~copies.rows]
     require_two_classes(y, model.classes)
-    metrics, curves = measure(y, scores, model.classes)
+    metrics, curves = measure(y, scores, model.classes, model.threshold)
+    if model.threshold is not None:
+        metrics["threshold"] = model.threshold
     metrics["copied_rows"] = copies.number
     metrics["untaught_classes"] = untaught(y, model.classes)
     metrics["scores"] = histogram(scores, model.classes)

@@ -130,6 +130,20 @@ def test_the_summary_counts_the_classes(run_stage: RunStage) -> None:
     } == result.summary
 
 
+def test_the_threshold_of_a_model_decides_and_probabilities_stay(run_stage: RunStage) -> None:
+    x = mixed(500)
+    files = model_files(trained(x, 2).model_to_string(), NAMES, ["no", "yes"])
+    asked = {**json.loads(files["model.json"]), "threshold": 0.2}
+    plain = predict(run_stage, files, table(x, NAMES))
+    result = predict(run_stage, {**files, "model.json": json.dumps(asked)}, table(x, NAMES))
+    _, best, texts = read(result)
+
+    assert read(plain)[2] == texts
+    assert ["yes" if row[1] > 0.2 else "no" for row in floats(texts)] == best
+    assert best.count("yes") == result.summary["predicted_yes"] > plain.summary["predicted_yes"]
+    assert 0.2 == result.summary["threshold"]
+
+
 def test_an_xgboost_model_predicts(run_stage: RunStage) -> None:
     model = model_files(XGBOOST.read_bytes(), ["a", "b"], ["0", "1"], "xgboost_json")
     _, best, texts = read(predict(run_stage, model, "a,b\n-1,0\n1,0\n,1\n"))
@@ -164,6 +178,8 @@ def test_a_treelite_checkpoint_of_a_random_forest_predicts(
         ({"features": ["a", "b"]}, "model/model.txt wants 3 features, model.json names 2"),
         ({"classes": ["0", "1", "2"]}, "scores 2 classes, model.json names 3"),
         ({"version": 2}, "model/model.json"),
+        ({"threshold": 1.5}, "model/model.json: threshold 1.5 is no number between 0 and 1"),
+        ({"threshold": "f1"}, "model/model.json: threshold 'f1' is no number between 0 and 1"),
     ],
 )
 def test_a_model_that_is_not_what_it_says_is_refused(

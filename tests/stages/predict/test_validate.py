@@ -14,7 +14,11 @@ from sklearn import metrics
 
 
 def validate(
-    run_stage: RunStage, scores: Scores, target: Sequence[str], classes: Sequence[str]
+    run_stage: RunStage,
+    scores: Scores,
+    target: Sequence[str],
+    classes: Sequence[str],
+    **described_too: object,
 ) -> Result:
     taught = "row,target\n" + "".join(f"-1,{label}\n" for label in classes)
     described = {
@@ -23,6 +27,7 @@ def validate(
         "features": ["row"],
         "classes": classes,
         "trained_on": {"rows": len(classes)},
+        **described_too,
     }
     prepared = {
         "version": 1,
@@ -67,6 +72,19 @@ def test_two_classes_by_hand(run_stage: RunStage) -> None:
     assert pytest.approx((0.01 + 0.36 + 0.49 + 0.04) / 4) == found["brier_score"]
     assert pytest.approx((0.1 + 0.6 + 0.7 + 0.2) / 4) == found["calibration_error"]
     assert ["yes"] == list(found["per_class"])
+
+
+def test_the_threshold_of_the_model_decides_what_is_right(run_stage: RunStage) -> None:
+    scores = [(0.9, 0.1), (0.7, 0.3), (0.6, 0.4), (0.2, 0.8)]
+    target, classes = ["no", "no", "yes", "yes"], ["no", "yes"]
+    result = validate(run_stage, scores, target, classes, threshold=0.3)
+    found, likeliest = metrics_of(result), metrics_of(validate(run_stage, scores, target, classes))
+
+    assert (1.0, [[2, 0], [0, 2]]) == (found["accuracy"], found["confusion_matrix"])
+    assert 0.3 == found["threshold"] == result.summary["threshold"]
+    assert 0.75 == likeliest["accuracy"]
+    assert "threshold" not in likeliest
+    assert likeliest["log_loss"] == found["log_loss"]
 
 
 def test_three_classes_are_scikit_learns(run_stage: RunStage) -> None:
