@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from microstage.data_folder import MANIFEST, SUMMARY, DataFolder, digest
+from microstage.data_folder import MANIFEST, SUMMARY, DataFolder
+from microstage.digests import Digests, stamps
 from microstage.errors import MEANING, TRY_AGAIN, USAGE, StageError, StageExitError
 from microstage.inputs import identity, present, read_inputs
 from microstage.jobs import Job
@@ -93,20 +94,23 @@ def run_job(
     engine: Engine,
     log: Callable[[str], None],
     force: bool = False,
+    full: bool = False,
 ) -> dict[str, Any]:
     """Run one job and publish what it wrote; return its summary.
 
     Work that is already done (same stage, verb, parameters, image and inputs, and outputs
-    that are still as published) is not done again unless `force`.
+    that are still as published) is not done again unless `force`. `full` reads all files for that,
+    also those that look as they did when they were published.
     Raises StageError; nothing is published then, and what was published before stays.
     """
     try:
         job = present(data, job)
         inputs = read_inputs(data, job)
         target = data.path(job.target)
-        manifest = _manifest(job, image_id, inputs)
+        digests = Digests(full=full)
+        manifest = _manifest(job, image_id, inputs, digests)
         if not force and not job.row.always:
-            summary = _up_to_date(target, manifest, job.row)
+            summary = _up_to_date(target, manifest, job.row, digests)
             if summary is not None:
                 log(
                     f"{job.shown(job.target)} is up to date: same inputs, parameters and image. "
@@ -121,10 +125,11 @@ def run_job(
             _run(job, inputs, engine, staging)
             manifest["outputs"] = check_outputs(staging, job.row, data.owner)
             summary = read_summary(staging)
-            if not force and _up_to_date(target, manifest, job.row) is not None:
+            if not force and _up_to_date(target, manifest, job.row, digests) is not None:
                 # Left in its place: others may be reading it.
                 log(f"{job.shown(job.target)} stays as it is: {job.row.stage} wrote the same.")
                 return summary
+            manifest["stamps"] = stamps(staging, manifest["outputs"])
             if model := _model(data, job):
                 manifest["model"] = model
             manifest["started"] = started.isoformat(timespec="seconds")
@@ -143,7 +148,7 @@ def run_job(
     return summary
 
 
-def _manifest(job: Job, image_id: str, inputs: dict[str, Path]) -> dict[str, Any]:
+def _manifest(job: Job, image_id: str, inputs: dict[str, Path], digests: Digests) -> dict[str, Any]:
     """Return what tells whether work is done already: the manifest but for its outputs."""
     return {
         "version": 1,
@@ -153,7 +158,7 @@ def _manifest(job: Job, image_id: str, inputs: dict[str, Path]) -> dict[str, Any
         "image": job.row.image,
         "image_id": image_id,
         "sources": job.sources,
-        "inputs": {name: digest(path) for name, path in inputs.items()},
+        "inputs": {name: digests(path) for name, path in inputs.items()},
     }
 
 
@@ -193,7 +198,9 @@ def failure(row: Row, ended: Exit) -> StageError | None:
     return StageExitError(code, f"{row.stage}: {line} (exit code {ended.code}, {meaning})")
 
 
-def _up_to_date(target: Path, manifest: dict[str, Any], row: Row) -> dict[str, Any] | None:
+def _up_to_date(
+    target: Path, manifest: dict[str, Any], row: Row, digests: Digests
+) -> dict[str, Any] | None:
     try:
         published = json.loads((target / MANIFEST).read_bytes())
         outputs = published["outputs"]
@@ -201,7 +208,7 @@ def _up_to_date(target: Path, manifest: dict[str, Any], row: Row) -> dict[str, A
             return None
         if not {*row.files, SUMMARY} <= set(outputs):
             return None
-        if any(digest(target / file) != expected for file, expected in outputs.items()):
+        if any(digests(target / file) != expected for file, expected in outputs.items()):
             return None
         return read_summary(target)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):

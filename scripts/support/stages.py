@@ -57,15 +57,24 @@ def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]
 
 
 def run_stage(
-    data: Path, job: Job, run: Run, *, venv: bool, image: str | None = None, force: bool = False
+    data: Path,
+    job: Job,
+    run: Run,
+    *,
+    venv: bool,
+    image: str | None = None,
+    force: bool = False,
+    full: bool = False,
 ) -> dict[str, Any]:
     """Run a job with an engine, and publish what it wrote; return its summary.
 
     `data`: the data folder of all pipelines, made when it is missing; `image`: another one than the
-    row's. Raises StageError.
+    row's; `force` and `full`: as of run_job. Raises StageError.
     """
     data.mkdir(parents=True, exist_ok=True)
     folder = DataFolder.at(data).below(job.pipeline.folder)
     job = replace(job, row=replace(job.row, image=image or job.row.image))
     image_id, engine = process_engine(folder, job) if venv else container_engine(folder, job, run)
-    return run_job(folder, job, image_id=image_id, run=run, engine=engine, log=log, force=force)
+    return run_job(
+        folder, job, image_id=image_id, run=run, engine=engine, log=log, force=force, full=full
+    )

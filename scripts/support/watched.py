@@ -15,12 +15,12 @@ import docker
 
 from support.command import UNAVAILABLE
 
-from microstage.contract import Run, run_job
+from microstage.contract import Exit, Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.endpoint import endpoint
 from microstage.engines.container import ContainerEngine, image_id
 from microstage.errors import StageError
-from microstage.jobs import resolve
+from microstage.jobs import Job, resolve
 from microstage.pipelines import Pipeline
 from microstage.table import Row
 
@@ -88,10 +88,37 @@ def cgroup_files(cgroups: str) -> tuple[Path, Path]:
     )
 
 
+def job_of(pipeline: Pipeline, row: Row, rows: int) -> Job:
+    """Return what a row does for the day, of so many rows."""
+    params = {} if row.reads else {"rows": rows}
+    return resolve(pipeline, row.stage, DAY, model=f"models/{DAY}", params=params)
+
+
+def seconds_again(
+    pipeline: Pipeline, data: DataFolder, row: Row, rows: int, *, full: bool
+) -> float:
+    """Return how long it takes to find that a step is done already; `full`: as of run_job."""
+
+    def never(_job: Job, _staging: Path) -> Exit:
+        raise StageError(1, f"{row.stage} is not up to date: something has changed it.")
+
+    started = time.perf_counter()
+    image = image_id(docker.APIClient(**endpoint().arguments, version="auto"), row.image)
+    run_job(
+        data,
+        job_of(pipeline, row, rows),
+        image_id=image,
+        run=Run("measure_stages"),
+        engine=never,
+        log=lambda _: None,
+        full=full,
+    )
+    return time.perf_counter() - started
+
+
 def line_of(pipeline: Pipeline, data: DataFolder, row: Row, rows: int) -> str:
     """Run one stage; return its line of the table."""
-    params = {} if row.reads else {"rows": rows}
-    job = resolve(pipeline, row.stage, DAY, model=f"models/{DAY}", params=params)
+    job = job_of(pipeline, row, rows)
     watch = Watch()
     client = partial(WatchingClient, watch)
     run = Run("measure_stages", str(os.getpid()), row.stage)

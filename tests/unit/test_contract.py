@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from unit_harness import ROW, RunJob, names, never, stage
 
 from microstage.contract import Exit, Run, failure
-from microstage.data_folder import DataFolder
+from microstage.data_folder import DataFolder, digest
 from microstage.errors import StageError
 from microstage.jobs import Job
 
@@ -33,6 +34,7 @@ def test_what_a_stage_wrote_is_published_with_a_manifest(run: RunJob, data: Data
         "sources",
         "inputs",
         "outputs",
+        "stamps",
         "started",
         "seconds",
         "run",
@@ -125,6 +127,42 @@ def test_another_image_other_parameters_and_force_are_a_reason_to_run_again(
     summary = run(stage(summary='{"rows": 4}'), **change)
 
     assert {"rows": 4} == summary
+
+
+def test_published_files_are_not_read_again_unless_all_are(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def reading(path: Path) -> dict[str, Any]:
+        read.append(path.name)
+        return digest(path)
+
+    run(stage(), target="models/base", sources={})
+    sources = {"base": "models/base"}
+    run(stage(), sources=sources)
+    monkeypatch.setattr("microstage.digests.digest", reading)
+    run(never, sources=sources)
+    trusted = [*read]
+    run(never, sources=sources, full=True)
+
+    assert [] == trusted
+    assert ["model.txt", "model.txt", "summary.json", "summary.json"] == sorted(read)
+
+
+def test_what_was_changed_behind_the_platforms_back_is_found_by_reading_all(
+    run: RunJob, data: DataFolder
+) -> None:
+    run(stage(model="a model"))
+    file = data.root / "models/day/model.txt"
+    before = file.stat()
+    file.write_text("no model")
+    os.truncate(file, before.st_size)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    trusted = run(never)
+    found = run(stage(summary='{"rows": 4}'), full=True)
+
+    assert [{"rows": 3}, {"rows": 4}] == [trusted, found]
 
 
 def test_files_that_no_stage_published_are_left_alone_unless_forced(
