@@ -8,6 +8,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import lightgbm
+from gap_categories import empty_gaps, fill_gaps
 from stageframe.threshold import choose_threshold, require_two_classes
 from stageframe.training import Prepared, Training, read_prepared, read_training, write_model
 
@@ -17,9 +18,10 @@ def fit(**params: Any) -> dict[str, Any]:
     prepared, asked = read_prepared(), params["threshold"]
     require_two_classes(asked, prepared.classes)
     training = read_training(prepared)
-    model = train(training, prepared, params)
+    text = train(training, prepared, params)
+    model = lightgbm.Booster(model_str=text)
     return write_model(
-        model.model_to_string().encode(),
+        text.encode(),
         "lightgbm",
         prepared,
         rows=training.rows,
@@ -33,8 +35,8 @@ def fit(**params: Any) -> dict[str, Any]:
     )
 
 
-def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> lightgbm.Booster:
-    """Return a LightGBM model, the same for the same input however many threads run.
+def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> str:
+    """Return a LightGBM model as text, the same for the same input however many threads run.
 
     The blocks are taken out of `training`, to spare memory.
     https://lightgbm.readthedocs.io/en/stable/Parameters.html#deterministic
@@ -60,6 +62,7 @@ def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> lig
     }
     # LightGBM changes or refuses names with spaces or JSON's special characters.
     usable = all(re.fullmatch(r"[\w.()%/+-]+", name) for name in names)
+    fill_gaps(training.blocks, prepared.categories)
     data = lightgbm.Dataset(
         training.blocks,
         training.codes,
@@ -69,4 +72,5 @@ def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> lig
         params=settings,
     ).construct()
     training.blocks.clear()
-    return lightgbm.train(settings, data, num_boost_round=params["rounds"])
+    model = lightgbm.train(settings, data, num_boost_round=params["rounds"])
+    return empty_gaps(model.model_to_string(), prepared.categories)

@@ -14,7 +14,7 @@ each_trainer = pytest.mark.parametrize("image", TRAINERS)
 
 # Of each feature, the number of categories: 0 = numeric. The first one alone matters.
 NUMBERS = {"alone": 0, "noise": 0, "kind": 5}
-NAMES = {"alone": 12, "noise": 0, "kind": 5}
+NAMES = {"alone": 25, "noise": 0, "kind": 5}
 ONLY = {"alone": 0}
 
 
@@ -28,7 +28,7 @@ def rows(kinds: dict[str, int], number: int) -> np.ndarray:
 
 def classes_of(x: np.ndarray, shares: list[float]) -> np.ndarray:
     """Return codes of these shares, int (rows,): by the first feature, and some noise."""
-    value = x[:, 0] * 7 % 12 + np.random.default_rng(1).normal(size=len(x)) / 10
+    value = x[:, 0] * 7 % 25 + np.random.default_rng(1).normal(size=len(x)) / 10
     edges = np.quantile(value, np.cumsum(shares)[:-1])
     return np.searchsorted(edges, value)
 
@@ -43,7 +43,7 @@ def described(fitted: Result) -> dict[str, Any]:
     ("kinds", "number", "shares"),
     [
         (NUMBERS, 600, [0.53, 0.47]),
-        (NAMES, 2000, [0.4, 0.3, 0.3]),
+        (NAMES, 1000, [0.6, 0.3, 0.1]),
         (ONLY, 200, [0.95, 0.05]),
     ],
     ids=["a number", "a category of three classes", "one column, rare class"],
@@ -62,7 +62,7 @@ def test_without_the_one_feature_that_matters_the_base_rate_is_predicted(
     importance = described(fitted)["importance"]
 
     assert 0.2 > abs(unknown.mean(axis=0) - np.bincount(y) / number).max()
-    assert 0.9 < (known.argmax(axis=1) == y).mean()
+    assert 0.8 < (known.argmax(axis=1) == y).mean()
     assert [*kinds] == [*importance]
     assert pytest.approx(1, abs=1e-5) == sum(importance.values())
     assert 0.8 < importance["alone"]

@@ -152,6 +152,18 @@ def test_categories_are_no_numbers(run_stage: RunStage) -> None:
     assert {"=="} == set(model(result.out).trees_to_dataframe()["decision_type"].dropna())
 
 
+def test_a_gap_of_a_category_goes_where_such_gaps_have_come_true(run_stage: RunStage) -> None:
+    """LightGBM by itself sends it right at every split, with whatever else goes there."""
+    codes = np.arange(6000) % 40
+    x = np.column_stack([np.where(codes < 33, codes, np.nan), np.zeros(6000)])
+    truth = np.where(codes < 33, codes % 4 == 0, codes < 39).astype(int)
+    files = inputs(x, [str(k) for k in truth], names=["word", "y"], categorical=["word"])
+    found = predict(model(fit(run_stage, files, rounds=100).out), x)
+
+    assert 0.05 > abs(found[codes >= 33].mean() - 6 / 7)
+    assert 0.1 > abs(found - truth)[codes < 33].max()
+
+
 def test_the_model_keeps_the_names_that_lightgbm_can_hold(
     run_stage: RunStage, x: np.ndarray
 ) -> None:
