@@ -1,4 +1,4 @@
-"""Gaps of categories in LightGBM: it sends them right at each split, whatever it has learned of them.
+"""Gaps of categories in LightGBM: it sends them right at each split, whatever it has learned.
 
 So a gap is a category of its own while the model learns; and once it has, wherever that category
 goes left, the sides of the split change places, and what goes left are all the others.
