@@ -1,10 +1,12 @@
 """Digests tell which rows are the same, whatever file they came in."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from stageframe.rows import Known, from_text, kept, row_digests, share_of, to_text
 
-COLUMNS = [
+COLUMNS: list[dict[str, Any]] = [
     {"name": "x", "kind": "numeric"},
     {"name": "shop", "kind": "categorical", "categories": ["1", "Bonn", "caf\u00e9"]},
 ]
@@ -72,7 +74,7 @@ def test_copies_are_found_among_others() -> None:
 @pytest.mark.parametrize("kinds", [2, 5, 10])
 def test_rows_of_few_kinds_are_no_copies_but_a_whole_day_is(kinds: int) -> None:
     days = {f"day{seed}": noise(200, seed, kinds) for seed in range(6)}
-    week = known(**days)
+    week = known(1.0, **days)
 
     assert 0 == week.copies(noise(200, 99, kinds)).sum()
     assert 200 == week.copies(np.random.default_rng(0).permutation(days["day3"])).sum()

@@ -92,7 +92,9 @@ def test_blanks_alone_are_a_gap_among_texts_too(run_stage: RunStage) -> None:
 
 def test_blank_lines_at_the_very_end_are_no_rows(run_stage: RunStage) -> None:
     files = day("a,x\n5,1\n5,2\n")
-    fitted = fit(run_stage, {"2024-01-01": {name: f"{text}\n \r\n" for name, text in files.items()}})
+    fitted = fit(
+        run_stage, {"2024-01-01": {name: f"{text}\n \r\n" for name, text in files.items()}}
+    )
     later = transform(run_stage, fitted, "a,x\n7,8\n\n")
 
     assert 2 == fitted.summary["rows"]
