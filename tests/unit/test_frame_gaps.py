@@ -82,7 +82,9 @@ def test_copies_are_enough_for_each_column_and_few_in_all(
     total = rounds * groups * classes
 
     assert gaps.LEAST <= rounds * classes <= gaps.MOST
-    assert total <= max(0.2 * rows, rows if rows <= gaps.SMALL else 0, gaps.GROUPS * gaps.LEAST)
+    assert total <= max(
+        gaps.TOTAL * rows, rows if rows <= gaps.SMALL else 0, gaps.GROUPS * gaps.LEAST
+    )
     assert groups == columns or groups >= gaps.GROUPS
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 WEIGHT = 0.5  # of a copy of the most frequent class; a row has 1
 ENOUGH = 50  # gaps in the rows themselves, or one in 5000 rows: of fewer, libraries may see none
-LEAST, SHARE, MOST = 48, 0.1, 2000  # copies of a column: by number, by rows, and no more than
-TOTAL, SMALL = 0.2, 2000  # copies in all, by rows; of up to so many rows as many as there are rows
+LEAST, SHARE, MOST = 96, 0.1, 2000  # copies of a column: by number, by rows, and no more than
+TOTAL, SMALL = 0.1, 1000  # copies in all, by rows; of up to so many rows as many as there are rows
 GROUPS = 4  # fewest, where a copy has a gap in each column of a group
 
 
