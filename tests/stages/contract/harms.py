@@ -132,9 +132,9 @@ ROW_NAMED = {a_field_too_few, a_field_too_many, text_among_numbers, infinity}
 NUMBER_NAMED = {text_among_numbers, infinity}
 TARGET_NAMED = {target_blank, target_nan}
 
-# What is no harm to a stage. A day may have no rows. Labels may come later than predictions (None: the file is missing),
-# for some of the rows alone, and be of one class, or of one that is for the report to name. By the
-# kind of work.
+# What is no harm to a stage. A day may have no rows. Labels may come later than predictions (None:
+# the file is missing), for some of the rows alone, and be of one class, or of one that is for the
+# report to name. By the kind of work.
 NO_HARM: dict[str, dict[str, set[Harm | None]]] = {
     "transform-rows": {"raw/data.csv": {header_only}},
     "predict-rows": {"features/data.csv": {header_only}},
