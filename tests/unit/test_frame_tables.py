@@ -77,10 +77,10 @@ def test_empty_fields_are_missing(put: Put, quote: str) -> None:
 
 
 def test_an_empty_line_is_a_gap_where_there_is_one_column(put: Put) -> None:
-    x, codes = numbers(put("a\n1\n\n3\n"), "a")
+    x, codes = numbers(put("a\n1\n\n3\n\n"), "a")
 
-    np.testing.assert_array_equal([[1], [float("nan")], [3]], x)
-    assert [0, 0, 0] == codes
+    np.testing.assert_array_equal([[1], [float("nan")], [3], [float("nan")]], x)
+    assert [0, 0, 0, 0] == codes
 
 
 def test_a_target_with_commas_and_quotes_is_the_class_of_that_name(put: Put) -> None:

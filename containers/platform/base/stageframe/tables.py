@@ -44,7 +44,9 @@ def read_table(
     rows = 0
     try:
         with open_text(path) as file:
-            records = _records(without_blank_end(file), bool(classes), quoted=_has_quotes(path))
+            # Stages write these: where there is one column, a blank line is a gap to the very end.
+            lines = file if len(columns) == 1 else without_blank_end(file)
+            records = _records(iter(lines), bool(classes), quoted=_has_quotes(path))
             while block := list(itertools.islice(records, max(1, FIELDS // len(columns)))):
                 x = parse_numbers([fields for fields, _ in block])
                 if x.shape != (len(block), len(names)) or np.isinf(x).any():
