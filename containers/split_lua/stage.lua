@@ -6,6 +6,7 @@ local IN = os.getenv("MICROSTAGE_IN") or "/in"
 local OUT = os.getenv("MICROSTAGE_OUT") or "/out"
 local WRONG_USAGE, BAD_DATA, INPUT_MISSING, TRY_AGAIN = 64, 65, 66, 75
 local ENOSPC, EDQUOT = 28, 122 -- errno(3): no space left on the device, or of the user's quota
+local EPERM, EACCES = 1, 13 -- it is not allowed
 local BUFFER = 2 ^ 20 -- bytes of a file that are read or written at a time
 local QUOTE, CARRIAGE_RETURN = 34, 13 -- bytes
 local MAX_LINES = 10000 -- of a row: more than that, and a quote was left open
@@ -30,8 +31,19 @@ local function shown(path)
   return path:sub(1, #IN) == IN and path:sub(#IN + 2) or path
 end
 
+-- The uid that this runs as, which Lua's own library does not tell.
+local function uid()
+  local status = io.open("/proc/self/status")
+  local found = status and status:read("a"):match("Uid:%s+%d+%s+(%d+)")
+  return found or "of this stage"
+end
+
 local function open(path, mode)
-  local file, message = io.open(path, mode)
+  local file, message, errno = io.open(path, mode)
+  if not file and mode == "rb" and (errno == EACCES or errno == EPERM) then
+    local sentence = "%s cannot be read by uid %s, as which this stage runs: let it, by chmod or chown"
+    refuse(INPUT_MISSING, sentence, shown(path), uid())
+  end
   if not file and mode == "rb" then
     local reason = message:match(".*: (.*)")
     refuse(INPUT_MISSING, "%s: %s: run the stage that writes it", shown(path), reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,15 @@ class DataFolder:
     @classmethod
     def at(cls, root: str | Path, host: str | Path | None = None) -> DataFolder:
         resolved = Path(root).resolve()
-        if not resolved.is_dir():
+        try:
+            there = resolved.is_dir()
+        except PermissionError:
+            raise StageError(
+                NO_INPUT,
+                f"The data folder {root} cannot be used: {whose(resolved)}; let uid "
+                f"{os.geteuid()} enter it (chmod or chown).",
+            ) from None
+        if not there:
             raise StageError(
                 NO_INPUT,
                 f"The data folder {root} does not exist; create it or set MICROSTAGE_DATA.",
@@ -87,6 +96,15 @@ class DataFolder:
             owner = self.owner
             path.mkdir(mode, exist_ok=True)
             os.chown(path, *owner)
+
+
+def whose(path: str | Path) -> str:
+    """Return what bars this process from a path, a folder above it perhaps: its owner and mode."""
+    path = Path(path).absolute()
+    # What is not there, or not to be seen, is a matter of the folder that it is in.
+    barred = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    found = barred.lstat()
+    return f"{barred} belongs to uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
 
 
 def published_files(directory: Path) -> Iterator[str]:

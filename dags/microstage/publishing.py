@@ -13,7 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from microstage.data_folder import MANIFEST, STAGING, SUMMARY, DataFolder, digest, published_files
+from microstage.data_folder import (
+    MANIFEST,
+    STAGING,
+    SUMMARY,
+    DataFolder,
+    digest,
+    published_files,
+    whose,
+)
 from microstage.errors import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.table import Row
 
@@ -159,7 +167,7 @@ def _sync(path: Path) -> None:
 
 def os_failure(error: OSError) -> StageError:
     """Return what the operating system refused, in one sentence."""
-    where = error.filename or "the data folder"
+    where = error.filename2 or error.filename or "the data folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StageError(TRY_AGAIN, f"The disk under {where} is full: make room and run it again.")
     if error.errno == errno.EXDEV:
@@ -167,9 +175,11 @@ def os_failure(error: OSError) -> StageError:
             USAGE, f"{where} is on another disk than {STAGING}; the data folder must be on one."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        known = error.filename and error.errno != errno.EROFS
         return StageError(
             NO_INPUT,
-            f"{where} cannot be used ({error.strerror}): uid {os.geteuid()} must be able to read "
-            "and write the data folder.",
+            f"{where} cannot be used ({error.strerror}): "
+            f"{f'{whose(where)}; ' if known else ''}uid {os.geteuid()} must be able to read and "
+            "write the data folder (chmod or chown).",
         )
     return StageError(TRY_AGAIN, f"{where}: {error.strerror or error}.")

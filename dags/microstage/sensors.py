@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
@@ -13,7 +14,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from microstage.data_folder import MANIFEST, DataFolder
+from microstage.data_folder import MANIFEST, DataFolder, whose
 from microstage.errors import USAGE, StageError
 from microstage.jobs import resolve, target_of, writer_of
 from microstage.last_good import load_for_run
@@ -38,11 +39,13 @@ def look_for_data(pipeline: str, folders: list[str], files: list[str]) -> Look:
     data = DataFolder.from_environment(folder_of(pipeline))
     for folder in folders:
         path = data.path(folder)
-        if (path / MANIFEST).is_file():
-            continue
         try:
+            if (path / MANIFEST).is_file():
+                continue
             # ctime and not mtime: copying tools set mtime back to that of the original.
             changed = max((path / name).stat().st_ctime for name in files)
+        except PermissionError as error:
+            return None, f"uid {os.geteuid()} may not read it: {whose(error.filename or path)}"
         except OSError:
             return None, f"{shown(pipeline, folder)} lacks {' or '.join(files)}"
         if time.time() - changed < SETTLED_SECONDS:

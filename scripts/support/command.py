@@ -14,6 +14,7 @@ from support.settings import setting
 
 from microstage.errors import USAGE, StageError
 from microstage.pipelines import DEFAULT
+from microstage.publishing import os_failure
 
 UNAVAILABLE = 69  # sysexits.h: something that is not ours is not to be had here
 INTERRUPTED = 130  # as shells count SIGINT
@@ -53,6 +54,9 @@ def end(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except StageError as error:
         print(error, file=sys.stderr)
         sys.exit(error.code)
+    except PermissionError as error:
+        print(refused := os_failure(error), file=sys.stderr)
+        sys.exit(refused.code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from unit_harness import another_user, folder_for_all
 
 from microstage.data_folder import DataFolder, digest, published_files
 from microstage.errors import StageError
@@ -29,6 +30,22 @@ def test_the_host_sees_the_same_paths_below_its_own_root(tmp_path: Path) -> None
 def test_a_missing_data_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="MICROSTAGE_DATA"):
         DataFolder.at(tmp_path / "none")
+
+
+def test_a_data_folder_that_is_closed_says_to_whom_and_whose_it_is() -> None:
+    with folder_for_all() as folder:
+        closed = folder / "mine"
+        (closed / "data").mkdir(parents=True)
+        closed.chmod(0)
+        owner = closed.stat().st_uid
+        with another_user() as uid, pytest.raises(StageError) as refused:
+            DataFolder.at(closed / "data")
+        closed.chmod(0o700)
+
+    assert 66 == refused.value.code
+    assert f"{closed} belongs to uid {owner}, mode 0000; let uid {uid} enter it" in str(
+        refused.value
+    )
 
 
 # --- a pipeline's part of it

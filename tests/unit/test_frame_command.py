@@ -1,6 +1,7 @@
 """A stage on the frame, from outside: its command line, how it ends, and what it says then."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from stageframe import Parameter, Program, calendar_day, number, one_of, share, whole
+from unit_harness import another_user, folder_for_all
 
 FRAME = Path(__file__).parents[2] / "containers" / "platform" / "base"
 
@@ -219,6 +221,36 @@ def test_a_program_names_no_parameter_twice_and_calls_by_name(
     assert 0 == program.run(["do", "--leaf-rows", "2", "--day", "2013-01-06"])
     assert ["leaf_rows", "day", "part", "kind", "rate"] == list(given)
     assert ("2013-01-06", 2) == (str(given["day"]), given["leaf_rows"])
+
+
+@pytest.mark.parametrize("closed", ["raw/day/data.csv", "raw/day", "raw"])
+def test_an_input_that_may_not_be_read_is_66_and_says_who_must_be_able_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: str
+) -> None:
+    monkeypatch.setattr("stageframe.command.end_on_signal", lambda: None)
+    program = Program("any", None)
+    with folder_for_all() as folder:
+        for module in ("command", "files"):
+            monkeypatch.setattr(f"stageframe.{module}.IN", folder)
+        file, place = folder / "raw/day/data.csv", folder / closed
+        file.parent.mkdir(parents=True)
+        file.touch()
+        if not os.getuid():
+            os.chown(place, 1234, 1234)
+        place.chmod(0)
+        program.verb("read", lambda: {"text": file.read_text()}, "read it")
+        with another_user() as uid:
+            code = program.run(["read"])
+        place.chmod(0o700)
+        owner = place.stat().st_uid
+    rights = "r" if closed.endswith(".csv") else "rx"
+    whom = "u" if uid == owner else "o"
+
+    assert 66 == code
+    assert (
+        f"{closed} cannot be read by uid {uid}, as which this stage runs: it belongs to uid "
+        f"{owner}, mode 0000; let uid {uid} read it, by chmod {whom}+{rights} or chown\n"
+    ) == capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["20130106", "2013-W01-7", "2013-1-6", "2013-02-30", "", "today"])

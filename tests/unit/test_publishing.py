@@ -9,7 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit_harness import PIPELINE, RunJob, fail, names, stage
+from unit_harness import (
+    PIPELINE,
+    RunJob,
+    another_user,
+    fail,
+    folder_for_all,
+    names,
+    stage,
+)
 
 from microstage import publishing
 from microstage.contract import Exit, Run
@@ -173,6 +181,33 @@ def test_trouble_with_the_disk_is_one_sentence(
         run(trouble)
 
     assert final == failed.value.final
+
+
+@pytest.mark.parametrize("closed", ["raw/data.csv", "raw", "."])
+def test_what_may_not_be_read_says_by_whom_and_whose_it_is(run: RunJob, closed: str) -> None:
+    with folder_for_all() as folder:
+        (folder / "raw").mkdir()
+        (folder / "raw/data.csv").write_text("x")
+        place = folder / closed
+        owner = place.stat().st_uid
+        place.chmod(0)
+        with another_user() as uid, pytest.raises(StageError) as refused:
+            run(stage(), data=DataFolder(folder, folder))
+        place.chmod(0o700)
+
+    assert 66 == refused.value.code
+    assert f"(Permission denied): {place} belongs to uid {owner}, mode 0000; uid {uid} must" in str(
+        refused.value
+    )
+
+
+def test_what_cannot_be_put_in_its_place_is_a_matter_of_the_folder_there(tmp_path: Path) -> None:
+    target = tmp_path / "models/day"
+    refused = OSError(errno.EACCES, os.strerror(errno.EACCES), "staging", None, str(target))
+
+    assert f"{target} cannot be used (Permission denied): {tmp_path} belongs to uid" in str(
+        publishing.os_failure(refused)
+    )
 
 
 def test_another_pipeline_stages_and_publishes_below_its_own_name(

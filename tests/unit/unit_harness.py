@@ -1,7 +1,10 @@
 """What the tests of the contract share: a row, and stages that are a few lines of Python."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from microstage.contract import Exit
@@ -49,6 +52,25 @@ def never(_: Job, __: Path) -> Exit:
 def fail(_: Job, __: Path) -> Exit:
     """Be a stage that fails."""
     return Exit(1)
+
+
+@contextmanager
+def another_user() -> Iterator[int]:
+    """Be somebody who may not read everything: anybody but root; yield the uid."""
+    uid = os.geteuid()
+    os.seteuid(uid or 65532)
+    try:
+        yield os.geteuid()
+    finally:
+        os.seteuid(uid)
+
+
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """Yield a new folder that every user may enter."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def names(folder: Path) -> list[str]:

@@ -2,10 +2,13 @@
 
 import argparse
 import errno
+import os
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from stageframe.errors import INPUT_MISSING, TRY_AGAIN, WRONG_USAGE, StageError
@@ -94,11 +97,29 @@ class Program:
 def _explain(error: OSError) -> tuple[int, str]:
     """Return the exit code and the sentence of what the operating system refused."""
     if str(error.filename).startswith(f"{IN}/"):
+        if isinstance(error, PermissionError):
+            return INPUT_MISSING, _who_may_read(Path(error.filename))
         what = f"{shown(error.filename)}: {error.strerror}"
         return INPUT_MISSING, f"{what}: run the stage that writes it"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return TRY_AGAIN, "the disk of the output is full: free some space"
     return TRY_AGAIN, f"{error}: check the disk, then try again"
+
+
+def _who_may_read(path: Path) -> str:
+    """Return the sentence for an input that this uid may not read: whose it is, and what to do."""
+    # What is not to be seen is in a folder that is closed.
+    closed = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    found, uid = closed.stat(), os.geteuid()
+    rights = "rx" if stat.S_ISDIR(found.st_mode) else "r"
+    # The system looks at one of the three alone.
+    group = found.st_gid in {os.getegid(), *os.getgroups()}
+    whom = "u" if found.st_uid == uid else "g" if group else "o"
+    return (
+        f"{shown(closed)} cannot be read by uid {uid}, as which this stage runs: it belongs to uid "
+        f"{found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}; let uid {uid} read it, by "
+        f"chmod {whom}+{rights} or chown"
+    )
 
 
 class _Parser(argparse.ArgumentParser):
