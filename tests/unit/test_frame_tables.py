@@ -166,7 +166,7 @@ def test_a_table_without_rows_has_no_block_where_it_may_be_empty(put: Put) -> No
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (gzip.compress(b"a,b\n1,2\n"), "a gzip file, not CSV"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "a gzip file, not CSV"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16 text, not CSV"),
         ("a,b\n1,2\n".encode("utf-16-le"), "UTF-16 text, not CSV"),
         (b"PK\3\4 [Content_Types].xml xl/workbook.xml", "an Excel workbook (xlsx), not CSV"),
