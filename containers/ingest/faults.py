@@ -1,6 +1,7 @@
 """What DuckDB, libpq and services say, as one sentence for the user and an exit code."""
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -86,6 +87,8 @@ def explained(environment: Mapping[str, str], where: str = "") -> Iterator[None]
     try:
         yield
     except duckdb.Error as error:
+        if "Interrupted system call" in str(error):
+            time.sleep(2)  # what a signal has interrupted, it ends: stageframe/signals.py
         code, sentence = explain(error, environment)
         raise StageError(f"{where}: {sentence}" if where else sentence, code) from error
 

@@ -54,8 +54,8 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
         "columns": profile.described(),
         "classes": [*classes],
         "days": [{"day": day.name, "rows": texts.total()} for day, texts in rows_of],
-        "digests": {"share": share, "days": digests},
         "class_counts": [*classes.values()],
+        "digests": {"share": share, "days": digests},
     }
     write_json(OUT / "preprocess.json", fitted)
     kinds = Counter(column["kind"] for column in columns)
