@@ -7,6 +7,7 @@ from candidates import Candidate, load_candidate, load_champion
 from learned_rows import (
     Copies,
     find_own_copies,
+    mark,
     require_news,
     tell_copies,
     tell_untaught,
@@ -31,12 +32,15 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
     challenger, champion = load_candidate(IN / "challenger"), load_champion()
     groups = group_rows(challenger, champion, check_digests(challenger))
     obstacle = find_obstacle(challenger, champion, groups) if champion else ""
+    classes = challenger.model.classes
     rows = score(challenger, None if obstacle else champion)
-    ours = find_own_copies(rows.digests[0], challenger.model)
+    ours = find_own_copies(mark(rows.digests[0], rows.y, classes), challenger.model)
     require_news(ours, rows.y)
     theirs = Copies(np.zeros(len(rows.y), bool), {})
     if champion and len(rows.digests) > 1:
-        theirs = find_their_copies(rows.digests[1], challenger, champion, groups)
+        theirs = find_their_copies(
+            mark(rows.digests[1], rows.y, classes), challenger, champion, groups
+        )
     known = known_to_champion(len(rows.y), groups)
     new = ~(ours.rows | theirs.rows | known)
     if len(rows.scores) > 1 and len(np.unique(rows.y[new])) < 2:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from models import Model
 from stageframe import IN, StageError, read_json, shown
-from stageframe.rows import Known, from_text, row_digests
+from stageframe.rows import Group, Known, from_texts, row_digests, with_targets
 from stageframe.tables import read_table, read_texts
 from stageframe.training import days_of
 
@@ -44,33 +44,51 @@ def columns_of(model: Model) -> list[dict[str, Any]]:
     return [columns[name] for name in model.features]
 
 
-def read_digests(table: Path, model: Model) -> np.ndarray:
-    """Return the digest of each row of train.csv, uint64 (rows,)."""
+class Marked(NamedTuple):
+    """Rows by which they are known again."""
+
+    digests: np.ndarray  # uint64 (rows,), of their features
+    labelled: np.ndarray  # uint64 (rows,), with their targets
+    codes: np.ndarray  # int (rows,), of their targets
+
+
+def mark(digests: np.ndarray, codes: np.ndarray, classes: list[str]) -> Marked:
+    """Return rows by their digests, uint64 (rows,), and the codes of their targets."""
+    return Marked(digests, with_targets(digests, codes, classes), codes)
+
+
+def read_learned(model: Model) -> Marked:
+    """Return the rows of train.csv."""
     columns = columns_of(model)
-    parts = [row_digests(x, columns) for x, _ in read_table(table, model.features, model.classes)]
-    return np.concatenate(parts)
+    table = read_table(TRAIN, model.features, model.classes)
+    parts = [(row_digests(x, columns), y) for x, y in table]
+    digests, codes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return mark(digests, codes, model.classes)
 
 
 def read_known(path: Path, learned: Sequence[str]) -> Known | None:
     """Return what a preprocess.json says of the rows of these days; None if it says nothing."""
-    prepared = read_json(path, "days", version=1)
+    prepared = read_json(path, "days", "classes", version=1)
     rows = {day["day"]: day["rows"] for day in prepared["days"] if day["day"] in learned}
     digests = prepared.get("digests") or {"days": {}}
     if not digests["days"].keys() >= rows.keys():
         return None
+    groups = {}
     try:
-        groups = {day: from_text(digests["days"][day]) for day in rows}
-    except (TypeError, ValueError) as error:
-        sentence = f"{shown(path)}: the digests of a day are not base64: run fit again"
+        for day, number in rows.items():
+            marked = mark(*from_texts(digests["days"][day]), prepared["classes"])
+            groups[day] = Group(marked.digests, marked.labelled, number)
+    except (TypeError, ValueError, LookupError) as error:
+        sentence = f"{shown(path)}: the digests of {day} are not as fit writes them: run it again"
         raise StageError(sentence) from error
-    return Known(groups, rows, digests["share"])
+    return Known(groups, digests["share"])
 
 
-def find_own_copies(digests: np.ndarray, model: Model) -> Copies:
+def find_own_copies(val: Marked, model: Model) -> Copies:
     """Return which rows of val.csv a model has learned from in train.csv.
 
-    digests: of val.csv, uint64 (rows,). train.csv is read only where it has to be: the digests that
-    preprocess.json has of its days may tell enough.
+    train.csv is read only where it has to be: the digests that preprocess.json has of its days may
+    tell enough.
     """
     path = model.path.with_name("preprocess.json")
     days = read_json(path, "days", version=1)["days"]
@@ -80,21 +98,22 @@ def find_own_copies(digests: np.ndarray, model: Model) -> Copies:
     learned = days_of(trained_on["rows"], days)
     later = days[len(learned) :]
     parts = [(day["day"], day["rows"]) for day in later]
-    by_day = sum(rows for _, rows in parts) == len(digests)
+    by_day = sum(rows for _, rows in parts) == len(val.digests)
     if by_day and (known := read_known(path, learned)):
-        copies = find_copies(digests, parts, known)
+        copies = find_copies(val, parts, known)
         if known.share >= 1 or not copies.rows.any():
             return copies
-    table = read_digests(TRAIN, model)
-    groups = {"train.csv": table}
+    table = read_learned(model)
+    names, stops = ["train.csv"], np.array([], int)
     if by_day:
+        names = learned
         stops = np.cumsum([day["rows"] for day in days[: len(learned)]])[:-1]
-        groups = dict(zip(learned, np.split(table, stops), strict=True))
-    known = Known(groups, {name: len(group) for name, group in groups.items()}, 1.0)
-    return find_copies(digests, parts if by_day else [("val.csv", len(digests))], known)
+    split = zip(names, np.split(table.digests, stops), np.split(table.labelled, stops), strict=True)
+    known = Known({name: Group(one, two, len(one)) for name, one, two in split}, 1.0)
+    return find_copies(val, parts if by_day else [("val.csv", len(val.digests))], known)
 
 
-def find_copies(digests: np.ndarray, parts: list[tuple[str, int]], known: Known) -> Copies:
+def find_copies(val: Marked, parts: list[tuple[str, int]], known: Known) -> Copies:
     """Return which rows are known; parts: days, and how many rows each has, in order.
 
     Of a day of which little else is left all rows count as known, and so do they where only some
@@ -102,10 +121,11 @@ def find_copies(digests: np.ndarray, parts: list[tuple[str, int]], known: Known)
     """
     found, days = [], dict[str, str]()
     stops = np.cumsum([rows for _, rows in parts])[:-1]
-    for (day, rows), part in zip(parts, np.split(digests, stops), strict=True):
-        copied = known.copies(part)
+    split = zip(parts, *(np.split(column, stops) for column in val), strict=True)
+    for (day, rows), digests, labelled, codes in split:
+        copied = known.copies(digests, labelled, codes)
         if copied.sum() > (1 - REST) * rows or (known.share < 1 and copied.any()):
-            days[day] = known.nearest(part)
+            days[day] = known.nearest(labelled)
             copied[:] = True
         found.append(copied)
     return Copies(np.concatenate(found), days)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from candidates import Candidate
-from learned_rows import Copies, find_copies, read_known
+from learned_rows import Copies, Marked, find_copies, read_known
 from stageframe import IN, StageError, digest, read_json, shown
 
 
@@ -85,17 +85,17 @@ def has_learned(
 
 
 def find_their_copies(
-    digests: np.ndarray, challenger: Candidate, champion: Candidate, groups: list[Group]
+    val: Marked, challenger: Candidate, champion: Candidate, groups: list[Group]
 ) -> Copies:
     """Return which rows of val.csv the champion has learned from, as far as it says which it has.
 
-    digests: uint64 (rows,), of the champion's columns.
+    val: the rows by the champion's columns.
     """
     path = champion.model.path.with_name("preprocess.json")
     known = read_known(path, champion.learned)
     if known is None or champion.sha256 == challenger.sha256:
-        return Copies(np.zeros(len(digests), bool), {})
-    return find_copies(digests, [(", ".join(g.days), g.rows) for g in groups], known)
+        return Copies(np.zeros(len(val.digests), bool), {})
+    return find_copies(val, [(", ".join(g.days), g.rows) for g in groups], known)
 
 
 def find_obstacle(challenger: Candidate, champion: Candidate, groups: list[Group]) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from learned_rows import columns_of, find_own_copies, require_news, tell_untaught, untaught
+from learned_rows import columns_of, find_own_copies, mark, require_news, tell_untaught, untaught
 from measures import CURVES, histogram, measure, require_two_classes
 from models import load_model, probabilities
 from stageframe import IN, OUT, write_json
@@ -22,7 +22,7 @@ def validate() -> dict[str, Any]:
     blocks = read_table(IN / "split" / "val.csv", model.features, model.classes)
     parts = [(y, probabilities(model, x), row_digests(x, columns)) for x, y in blocks]
     y, scores, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
-    copies = find_own_copies(digests, model)
+    copies = find_own_copies(mark(digests, y, model.classes), model)
     require_news(copies, y)
     y, scores = y[~copies.rows], scores[~copies.rows]
     require_two_classes(y, model.classes)

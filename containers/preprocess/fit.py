@@ -16,11 +16,11 @@ from stageframe.csv_files import read_header
 from stageframe.rows import (
     FEW_ROWS,
     Digests,
-    from_text,
+    from_texts,
     kept,
     row_digests,
     share_of,
-    to_text,
+    to_texts,
 )
 
 
@@ -39,12 +39,15 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
     labels = name_classes(counts, targets, "target" in forced)
     classes = count_classes(counts, labels)
     cells = {text: csv_line([label]) for text, label in labels.items()}
-    share, digests = share_of(counts.total()), dict[str, str]()
+    share, digests = share_of(counts.total()), dict[str, dict[str, str]]()
+    code = {text: [*classes].index(label) for text, label in labels.items()}
     with (OUT / "train_data.csv").open("wb") as file:
         file.write(csv_line([*names, "target"]) + b"\n")
         for day, texts in zip(days, daily, strict=True):
             found = write_day(file, day, columns, cells, profile, texts.total())
-            digests[day.name] = to_text(found[kept(found, share)])
+            codes = read_codes(day / "target.csv", code)
+            some = kept(found, share)
+            digests[day.name] = to_texts(found[some], codes[some])
     warnings += tell_repeated(digests)
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
@@ -71,14 +74,21 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
     }
 
 
-def tell_repeated(digests: dict[str, str]) -> list[str]:
-    """Return a warning of each day whose rows are those of an earlier one; digests: as to_text."""
-    first = dict[str, str]()
+def tell_repeated(digests: dict[str, dict[str, str]]) -> list[str]:
+    """Return a warning of each day whose rows are those of an earlier one; digests: as to_texts."""
+    first = dict[tuple[str, ...], str]()
     return [
         f"{day} has the rows of {before} again: deliver each day's own rows"
-        for day, text in digests.items()
-        if len(from_text(text)) >= FEW_ROWS and (before := first.setdefault(text, day)) != day
+        for day, texts in digests.items()
+        if len(from_texts(texts)[0]) >= FEW_ROWS
+        and (before := first.setdefault(tuple(texts.values()), day)) != day
     ]
+
+
+def read_codes(target: Path, code: dict[str, int]) -> np.ndarray:
+    """Return the codes of a day's targets, int (rows,); code: of each text."""
+    frames = read_frames(target, ["target"])
+    return np.array([code[text] for frame in frames for text in frame["target"].tolist()], int)
 
 
 def days_with_rows() -> list[Path]:

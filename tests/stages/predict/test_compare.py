@@ -12,7 +12,7 @@ import pytest
 from harness import Input, Result, RunStage
 from scored import Scores, constant_scores, random_scores
 from sklearn import metrics
-from stageframe.rows import row_digests, to_text
+from stageframe.rows import row_digests, to_texts
 
 Files = dict[str, dict[str, str | bytes]]
 HELD_OUT = "2013-01-02"
@@ -56,13 +56,15 @@ def model(
     }
 
 
-def with_digests(prepared: str | bytes, values: Sequence[float]) -> str:
-    """preprocess.json with the digests of its days' rows, whose feature has these values."""
+def with_digests(prepared: str | bytes, values: Sequence[float], codes: np.ndarray) -> str:
+    """preprocess.json with its days' rows, whose feature has these values, and their targets."""
     spec = json.loads(prepared)
     digests = row_digests(np.array(values, float)[:, None], spec["columns"])
     days = {}
     for day in spec["days"]:
-        days[day["day"]], digests = to_text(digests[: day["rows"]]), digests[day["rows"] :]
+        n = day["rows"]
+        days[day["day"]] = to_texts(digests[:n], codes[:n])
+        digests, codes = digests[n:], codes[n:]
     return json.dumps({**spec, "digests": {"share": 1.0, "days": days}})
 
 
@@ -128,7 +130,16 @@ def scene(
         rows = sum(their_days.values()) - 1
         champion = model(theirs, their_classes or classes, their_days, rows, their_train)
         if their_rows is not None:
-            champion["preprocess.json"] = with_digests(champion["preprocess.json"], their_rows)
+            champion["preprocess.json"] = with_digests(
+                champion["preprocess.json"],
+                their_rows,
+                np.array(
+                    [
+                        classes.index(target[int(row)]) if 0 <= row < len(target) else 0
+                        for row in their_rows
+                    ]
+                ),
+            )
         files["champion"] = versioned(champion, {day: own[day] for day in their_days})
     return files
 

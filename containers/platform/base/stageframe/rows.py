@@ -2,7 +2,7 @@
 
 The digest of a row is that of its features' names and values: neither the order of the columns nor
 the spelling of a number or a category counts. Numbers are taken in single precision, so that a copy
-that has been written with fewer digits is found too. A target is no part of it.
+that has been written with fewer digits is found too. A target is no part of it: `with_targets`.
 """
 
 import base64
@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from stageframe.values import same
 SKETCH = 2**15  # digests of a table that are kept, about: those of all rows, if they are fewer
 NO_EVIDENCE = 2  # rows that are equal to others say nothing
 FEW_ROWS, FEW_KINDS = 20, 5  # of them two days may be equal by chance
+DIFFER = 0.2  # of the targets that tell something; where more differ, rows are no copies
 _GAP = 0x9E3779B97F4A7C15
 _ALL = 2.0**64
 
@@ -47,6 +48,12 @@ def row_digests(x: NDArray[np.float64], columns: Sequence[Mapping[str, Any]]) ->
     return total
 
 
+def with_targets(digests: Digests, codes: NDArray[np.int_], classes: Sequence[str]) -> Digests:
+    """Return the digests of rows and their targets, uint64 (rows,); codes: of `classes`."""
+    labels = [_digest(f"= {same(label)}") for label in classes]
+    return digests + _mixed(np.array(labels, np.uint64))[codes]
+
+
 def _digest(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
@@ -71,60 +78,93 @@ def kept(digests: Digests, share: float) -> NDArray[np.bool_]:
     return within | (share >= 1)
 
 
-def to_text(digests: Digests) -> str:
-    """Return digests as preprocess.json has them: sorted, 8 bytes each, the least first, base64."""
-    return base64.b64encode(np.sort(digests).astype("<u8").tobytes()).decode()
+def to_texts(digests: Digests, codes: NDArray[np.int_]) -> dict[str, str]:
+    """Return rows as preprocess.json has them: 8 bytes a digest, a byte a target's code, in base64.
+
+    The least digest is first, and so is its least byte.
+    """
+    order = np.lexsort((codes, digests))
+    columns = {"rows": digests[order].astype("<u8"), "targets": codes[order].astype("u1")}
+    return {name: base64.b64encode(x.tobytes()).decode() for name, x in columns.items()}
 
 
-def from_text(text: str) -> Digests:
-    """Return the digests of `to_text`. Raises ValueError for another text."""
-    return np.frombuffer(base64.b64decode(text, validate=True), "<u8").astype(np.uint64)
+def from_texts(texts: Mapping[str, str]) -> tuple[Digests, NDArray[np.int_]]:
+    """Return digests and codes of `to_texts`. Raises ValueError for other texts."""
+    rows, targets = (base64.b64decode(texts[name], validate=True) for name in ("rows", "targets"))
+    digests = np.frombuffer(rows, "<u8").astype(np.uint64)
+    codes = np.frombuffer(targets, "u1").astype(int)
+    if len(digests) != len(codes):
+        raise ValueError("as many targets as rows are wanted")
+    return digests, codes
+
+
+class Group(NamedTuple):
+    """Rows that a model has learned from, such as those of a day."""
+
+    digests: Digests
+    """Those that are kept."""
+    labelled: Digests
+    """The same `with_targets`."""
+    rows: int
+    """How many there are in all."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """Rows that a model has learned from: groups of them, such as days, by name."""
+    """Rows that a model has learned from, in groups, by name."""
 
-    groups: Mapping[str, Digests]
-    """Those digests of each that are kept."""
-    rows: Mapping[str, int]
-    """How many rows each has in all."""
+    groups: Mapping[str, Group]
     share: float
     """Which share of the digests is kept."""
 
-    def copies(self, digests: Digests) -> NDArray[np.bool_]:
-        """Return which of the kept digests of a day's rows are those of known rows, bool (rows,).
+    def copies(
+        self, digests: Digests, labelled: Digests, codes: NDArray[np.int_]
+    ) -> NDArray[np.bool_]:
+        """Return which of a day's rows, as far as they are kept, are known ones, bool (rows,).
 
-        None are, where chance explains them: rows of a few categories are equal to others now and
-        then. How often two rows of one day are equal tells how many that would be at most.
+        labelled: the digests `with_targets`; codes: the targets. None are, where rows are equal for
+        another reason: by chance, as rows of a few categories are now and then (how often two rows
+        of one day are equal tells how many that would be at most); or because the same things come
+        every day, as in a timetable: then their targets differ.
         """
         looked_at = kept(digests, self.share)
-        if any(self._is(name, digests, digests[looked_at]) for name in self.groups):
-            return looked_at
-        found = np.isin(digests, np.concatenate([*self.groups.values(), np.zeros(0, np.uint64)]))
-        found &= looked_at
+        usual = np.bincount(codes).argmax()
         alike = max(
             [_alike(digests, len(digests), 1.0)]
-            + [_alike(group, self.rows[name], self.share) for name, group in self.groups.items()]
+            + [_alike(group.digests, group.rows, self.share) for group in self.groups.values()]
         )
-        by_chance = looked_at.sum() * -math.expm1(-alike * sum(self.rows.values()))
-        if found.sum() <= by_chance + 3 * math.sqrt(by_chance) + NO_EVIDENCE:
-            found[:] = False
+        found = np.zeros(len(digests), bool)
+        for group in self.groups.values():
+            if _are_all(group, labelled[looked_at], len(digests)):
+                return looked_at
+            equal = looked_at & np.isin(digests, group.digests)
+            agree = equal & np.isin(labelled, group.labelled)
+            by_chance = looked_at.sum() * -math.expm1(-alike * group.rows)
+            differ, telling = (equal & ~agree).sum(), (equal & ((codes != usual) | ~agree)).sum()
+            if (
+                equal.sum() > by_chance + 3 * math.sqrt(by_chance) + NO_EVIDENCE
+                and telling
+                and differ <= DIFFER * telling
+            ):
+                found |= agree
         return found
 
-    def _is(self, name: str, digests: Digests, some: Digests) -> bool:
-        """Return whether rows, `some` of them kept, are those of a group, and not by chance."""
-        group = self.groups[name]
-        return (
-            len(digests) == self.rows[name]
-            and len(group) >= FEW_ROWS
-            and len(np.unique(group)) >= FEW_KINDS
-            and np.array_equal(np.sort(some), np.sort(group))
-        )
+    def nearest(self, labelled: Digests) -> str:
+        """Return the name of the group that has the most of these rows."""
+        shared = {
+            name: np.isin(labelled, group.labelled).sum() for name, group in self.groups.items()
+        }
+        return max(shared, key=lambda name: int(shared[name]))
 
-    def nearest(self, digests: Digests) -> str:
-        """Return the name of the group that has the most of these digests."""
-        return max(self.groups, key=lambda name: int(np.isin(digests, self.groups[name]).sum()))
+
+def _are_all(group: Group, labelled: Digests, rows: int) -> bool:
+    """Return whether so many rows, some of them kept, are those of a group, and not by chance."""
+    return (
+        rows == group.rows
+        and len(group.digests) >= FEW_ROWS
+        and len(np.unique(group.digests)) >= FEW_KINDS
+        and np.array_equal(np.sort(labelled), np.sort(group.labelled))
+    )
 
 
 def _alike(digests: Digests, rows: int, share: float) -> float:
