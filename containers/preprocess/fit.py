@@ -48,7 +48,7 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
             codes = read_codes(day / "target.csv", code)
             some = kept(found, share)
             digests[day.name] = to_texts(found[some], codes[some])
-    warnings += tell_repeated(digests)
+    warnings += tell_repeated(digests) + tell_variants(classes)
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
     rows_of = zip(days, daily, strict=True)
@@ -82,6 +82,16 @@ def tell_repeated(digests: dict[str, dict[str, str]]) -> list[str]:
         for day, texts in digests.items()
         if len(from_texts(texts)[0]) >= FEW_ROWS
         and (before := first.setdefault(tuple(texts.values()), day)) != day
+    ]
+
+
+def tell_variants(classes: dict[str, int]) -> list[str]:
+    """Return a warning of each class that differs from another in case or an end mark alone."""
+    first = dict[str, str]()
+    return [
+        f"the classes {before!r} and {label!r} are two: spell them alike, if they are one"
+        for label in classes
+        if (before := first.setdefault(label.casefold().rstrip(" .,;:!"), label)) != label
     ]
 
 

@@ -10,7 +10,9 @@ from csv_tables import csv_line, has_rows, read_blocks, read_frames
 from stageframe import IN, OUT, StageError, read_json, shown
 from stageframe.csv_files import read_header
 
-FEW_KINDS = 50  # of rows: where there are no more, rows of a day are alike by chance
+# Where there are fewer kinds of rows, or more rows of each, they are alike by chance; and where
+# more than this share of the kinds that came several times is of several classes.
+FEW_KINDS, MANY_ROWS, MIXED = 50, 5, 0.05
 
 
 def split(val_fraction: float, seed: int) -> dict[str, Any]:
@@ -75,10 +77,10 @@ def choose_rows(codes: np.ndarray, kinds: np.ndarray, fraction: float, seed: int
 
     codes: int (rows,). A class with two rows or more has rows on both sides. Rows of one kind,
     `kinds` int (rows,), are on one side, or a model would be measured on rows that it has learned
-    by heart; but not where there are so few kinds that rows are alike by chance.
+    by heart; but not where rows are alike by chance.
     """
     random = np.random.default_rng(seed)
-    if len(np.unique(kinds)) < FEW_KINDS:
+    if are_alike_by_chance(codes, kinds):
         kinds = np.arange(len(codes))
     # A kind counts as the class of its first row.
     first = np.unique(kinds, return_index=True)[1]
@@ -89,6 +91,19 @@ def choose_rows(codes: np.ndarray, kinds: np.ndarray, fraction: float, seed: int
             chosen_kinds[mine[: min(max(round(fraction * len(mine)), 1), len(mine) - 1)]] = True
     chosen: np.ndarray = chosen_kinds[kinds]
     return chosen
+
+
+def are_alike_by_chance(codes: np.ndarray, kinds: np.ndarray) -> bool:
+    """Return whether rows of one kind are others that look the same, not one that came again.
+
+    codes, kinds: int (rows,). They are if there are few kinds, many rows of each, or where the
+    classes of one kind differ.
+    """
+    _, place, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    if len(counts) < FEW_KINDS or len(codes) > MANY_ROWS * len(counts):
+        return True
+    pairs = len(np.unique(np.column_stack([place, codes]), axis=0))
+    return bool(pairs - len(counts) > MIXED * (counts > 1).sum())
 
 
 def write_parts(table: Path, names: list[str], chosen: np.ndarray) -> int:

@@ -1,6 +1,8 @@
 """transform: raw tables as the model wants them."""
 
 from collections import Counter, defaultdict
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -52,7 +54,7 @@ def check_known(column: dict[str, Any], known: int, unknown: int, unseen: Counte
     """
     if unknown < FEW or known >= KNOWN * (known + unknown) or len(unseen) == 1:
         return
-    if column["kind"] == "numeric" or is_fickle(column):
+    if column["kind"] == "numeric" or is_fickle(column) or all(map(is_time, unseen)):
         return
     values = " and ".join(repr(text[:50]) for text, _ in unseen.most_common(2))
     usual = " and ".join(repr(text[:50]) for text in column["categories"][:2])
@@ -61,6 +63,14 @@ def check_known(column: dict[str, Any], known: int, unknown: int, unseen: Counte
         f" {known}: {values} are not among those that it has learned, such as {usual}: spell them"
         " as then, or train on them"
     )
+
+
+def is_time(text: str) -> bool:
+    """Return whether a text is a day or a time, as ISO 8601 has it: new by nature."""
+    with suppress(ValueError):
+        datetime.fromisoformat(text.strip())
+        return True
+    return False
 
 
 def is_fickle(column: dict[str, Any]) -> bool:

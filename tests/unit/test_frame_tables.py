@@ -181,6 +181,7 @@ def test_a_table_without_rows_has_no_block_where_it_may_be_empty(put: Put) -> No
         ("sep=;\na;b\n1;2\n", "separated by semicolons, not commas"),
         ("a\tb\n1\t2\n", "separated by tabs, not commas"),
         ("a|b|c\n1|2|3\n", "separated by vertical bars, not commas"),
+        ("a;b;c\n1;2;3;\n", "separated by semicolons, not commas"),
     ],
 )
 def test_a_file_of_another_kind_is_named(put: Put, content: str | bytes, what: str) -> None:

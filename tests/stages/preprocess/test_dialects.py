@@ -145,8 +145,9 @@ def test_a_column_of_which_nothing_is_known_any_more_is_refused(run_stage: RunSt
     [
         ([f"Ada {i}" for i in range(40)], [f"Bob {i}" for i in range(40)]),
         (["Monday"] * 40, ["Tuesday"] * 40),
+        (["2024-01-01 10:00", "2024-01-01"] * 20, ["2024-01-02 11:00", "2024-01-02"] * 20),
     ],
-    ids=["names of people", "one value a day"],
+    ids=["names of people", "one value a day", "times"],
 )
 def test_values_that_are_new_by_nature_are_counted_and_no_more(
     run_stage: RunStage, then: list[str], now: list[str]
@@ -187,3 +188,9 @@ def test_a_day_that_was_delivered_again_is_warned_about(run_stage: RunStage) -> 
         "2024-01-03 has the rows of 2024-01-01 again: deliver each day's own rows"
         == (result.summary["warnings"])
     )
+
+
+def test_classes_that_differ_in_case_or_a_full_stop_are_warned_about(run_stage: RunStage) -> None:
+    result = fit(run_stage, {"2024-01-01": day("x\n1\n2\n3\n4\n", "yYnn")})
+
+    assert "the classes 'Y' and 'y' are two" in result.summary["warnings"]

@@ -136,3 +136,15 @@ def test_rows_of_few_kinds_are_parted_row_by_row(run_stage: RunStage) -> None:
 
     assert (160, 40) == (result.summary["train_rows"], result.summary["val_rows"])
     assert {"0", "1", "2", "3"} == {str(row) for row, _ in rows(result.out / "val.csv")}
+
+
+def test_rows_that_look_alike_but_are_of_several_classes_are_parted_row_by_row(
+    run_stage: RunStage,
+) -> None:
+    files = processed({"2013-01-01": ["0", "1"] * 120})
+    table = "".join(f"{row // 4},{row % 2}\n" for row in range(240))
+    result = split(run_stage, {**files, "train_data.csv": f"x,target\n{table}"})
+    sides = [{row for row, _ in rows(result.out / name)} for name in ("train.csv", "val.csv")]
+
+    assert (192, 48) == (result.summary["train_rows"], result.summary["val_rows"])
+    assert sides[0] & sides[1]

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from harness import Engine, Result, RunStage
+from harness import USER, Engine, Result, RunStage
 
 from microstage.table import Limits
 
@@ -238,3 +238,20 @@ def test_it_holds_no_python_and_no_shell(engine: Engine, program: str) -> None:
 
     assert 127 == result.code
     assert f"exec {program} failed: No such file" in result.last_error
+
+
+@pytest.mark.parametrize("closed", ["preprocess.json", "train_data.csv"])
+def test_a_file_that_may_not_be_read_is_66_and_says_who_must_be_able_to(
+    run_stage: RunStage, engine: Engine, closed: str
+) -> None:
+    folder = engine.new("in")
+    for name, content in processed({DAY: ["0", "1", "0", "1"]}).items():
+        (folder / name).write_text(content)
+    (folder / closed).chmod(0)
+    result = run_stage(IMAGE, "split", inputs={"processed": folder})
+    who = f"uid {USER.partition(':')[0]}, as which this stage runs"
+
+    assert 66 == result.code
+    assert f"processed/{closed} cannot be read by {who}: let it, by chmod or chown" == (
+        result.last_error
+    )

@@ -21,7 +21,7 @@ _SIGNATURES = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (xls)"),
     (b"%PDF", "a PDF"),
 )
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", "^": "carets", "~": "tildes"}
 _MARKUP = re.compile(r"<(!doctype|html|\?xml|table|head|body|script|svg|rss|!--)", re.IGNORECASE)
 
 
@@ -68,6 +68,8 @@ def separator(header: str, row: str) -> str:
     header, row = (re.sub(r'"[^"]*"', "", line) for line in (header, row))
     counts = {mark: header.count(mark) for mark in _SEPARATORS}
     mark = max(counts, key=lambda mark: counts[mark])
-    if not counts[mark] or counts[mark] < header.count(",") or row.count(mark) != counts[mark]:
+    if not counts[mark] or counts[mark] < header.count(","):
+        return ""
+    if row.count(mark) - counts[mark] not in (0, 1):  # there may be one at the end of a row
         return ""
     return _SEPARATORS[mark]

@@ -2,7 +2,8 @@
 
 The digest of a row is that of its features' names and values: neither the order of the columns nor
 the spelling of a number or a category counts. Numbers are taken in single precision, so that a copy
-that has been written with fewer digits is found too. A target is no part of it: `with_targets`.
+that went through it is found too; one that was rounded to fewer digits is not. A target is no part
+of it: `with_targets`.
 """
 
 import base64
