@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from stageframe.tables import read_texts, to_floats
-from stageframe.values import is_missing, same
+from stageframe.values import is_missing, places, same
 
 SMOOTHING = 0.5  # rows added to every bin, so that an empty one does not make the index infinite
 UNKNOWN, MISSING = -2, -1  # places of the bins that are no number's and no category's
@@ -132,7 +132,7 @@ class Codes:
         """`column`: categorical, or of numbers of which training had none."""
         texts = column.get("categories", [])
         self._missing = is_missing if column["kind"] == "numeric" else is_blank
-        self._spelled = {same(text): i for i, text in reversed([*enumerate(texts)])}
+        self._spelled = places(texts)
         self._found = {text: i for i, text in enumerate(texts)}
 
     def of(self, text: str) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from stageframe import StageError, shown
 from stageframe.tables import read_header, read_texts
-from stageframe.values import is_missing, same
+from stageframe.values import is_missing, places, same
 
 MISSING, UNKNOWN = -1, -2  # beside the classes' indices
 MAX_UNKNOWN = 1000  # labels of no class that are told apart
@@ -31,7 +31,7 @@ def read_labels(path: Path, classes: list[str], rows: int) -> tuple[np.ndarray, 
     """
     if (names := read_header(path)) != ["target"]:
         raise StageError(f"{shown(path)} has columns {names}: it must have one, target")
-    spelled = {same(label): i for i, label in reversed([*enumerate(classes)])}
+    spelled = places(classes)
     code = {label: i for i, label in enumerate(classes)}
     unknown: Counter[str] = Counter()
     parts = [np.empty(0, int)]

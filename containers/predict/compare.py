@@ -50,14 +50,14 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
     if obstacle:
         new = ~ours.rows
     y, scores = rows.y[new], [one[new] for one in rows.scores[: 1 if obstacle else None]]
-    require_two_classes(y, challenger.model.classes)
-    thresholds, classes = rows.thresholds[: len(scores)], challenger.model.classes
+    require_two_classes(y, classes)
+    thresholds = rows.thresholds[: len(scores)]
     measured, difference = measure_all(y, scores, thresholds, classes, resamples, seed)
     gone = {*ours.days, *(() if obstacle else theirs.days)}
     days = [day for g in groups if obstacle or not g.known for day in g.days if day not in gone]
     measured_on = Rows(len(y), days, challenger.whole_days)
     verdict, reason = conclude(measured, difference, challenger, champion, obstacle, measured_on)
-    if warning := tell_untaught(untaught(y, challenger.model.classes)):
+    if warning := tell_untaught(untaught(y, classes)):
         verdict, reason = "not_comparable", f"{warning} {reason}"
     comparison = {
         "version": 1,

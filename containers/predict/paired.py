@@ -11,7 +11,7 @@ from models import Model, probabilities
 from stageframe import IN, StageError
 from stageframe.rows import row_digests
 from stageframe.tables import read_table
-from stageframe.values import same
+from stageframe.values import places, same
 
 METRICS = ("roc_auc", "log_loss", "average_precision", "accuracy", "calibration_error")
 
@@ -67,7 +67,7 @@ def recode(x: np.ndarray, challenger: Candidate, champion: Candidate) -> np.ndar
 
 def exchange(values: np.ndarray, ours: list[str], theirs: list[str], name: str) -> np.ndarray:
     """Return a column's codes (rows,) by `theirs`, NaN = missing, where they were by `ours`."""
-    codes = {same(text): i for i, text in reversed([*enumerate(theirs)])}
+    codes = places(theirs)
     exchanged = np.array([*(codes.get(same(text), math.nan) for text in ours), math.nan])
     at = np.where(np.isnan(values), len(ours), values).astype(int)
     if at.min() < 0 or at.max() > len(ours):

@@ -35,9 +35,8 @@ def validate() -> dict[str, Any]:
     write_json(OUT / "metrics.json", metrics)
     for name, points in curves.items():
         write_csv(OUT / name, CURVES[name], points)
-    summary: dict[str, Any] = {}
-    summary |= {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
     if warning := tell_untaught(metrics["untaught_classes"]):
         print(f"warning: {warning}", flush=True)
-        summary |= {"warnings": warning}
-    return summary
+        return {**numbers, "warnings": warning}
+    return numbers

@@ -10,7 +10,7 @@ import pandas as pd
 from csv_tables import not_a_number, read_frames
 from stageframe import StageError, read_json, shown
 from stageframe.csv_files import find_fault
-from stageframe.values import is_missing, same, to_number
+from stageframe.values import is_missing, places, same, to_number
 
 MAX_UNSEEN = 10_000  # texts of a column that are no category, and are kept
 
@@ -87,7 +87,7 @@ class Categories:
     def __init__(self, texts: list[str]) -> None:
         """`texts` differ; of two that are the same value, the first is meant by other spellings."""
         self._index = pd.Index(texts)
-        self._other = {same(text): i for i, text in reversed([*enumerate(texts)])}
+        self._other = places(texts)
 
     def codes(self, values: pd.Series) -> tuple[np.ndarray, Counter[str]]:
         """Return the index of each text's category, float64 (rows,), NaN = none; and what is none.

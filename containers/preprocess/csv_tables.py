@@ -109,8 +109,18 @@ def last_text(file: BinaryIO) -> int:
 
 
 def has_rows(path: Path) -> bool:
-    """Return whether a table has rows below its header."""
-    return next(read_blocks(path, len(read_header(path))), None) is not None
+    """Return whether a table has rows below its header, which is sure to be one."""
+    read_header(path)
+    with path.open("rb") as file:
+        stop = last_text(file)
+        read_rows(file, 0)
+        return file.tell() < stop
+
+
+def lines_of(block: bytes, ends: np.ndarray) -> Iterator[bytes]:
+    """Yield each row of a block with its line end; ends: as `read_blocks` has them."""
+    starts = [0, *(ends[:-1] + 1).tolist()]
+    return (block[start : end + 1] for start, end in zip(starts, ends.tolist(), strict=True))
 
 
 def row_ends(block: bytes, width: int, above: int) -> np.ndarray:

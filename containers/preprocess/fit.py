@@ -38,14 +38,14 @@ def fit(categorical: str, max_categories: int) -> dict[str, Any]:
     counts = sum(daily, Counter[str]())
     labels = name_classes(counts, targets, "target" in forced)
     classes = count_classes(counts, labels)
-    cells = {text: csv_line([label]) for text, label in labels.items()}
-    share, digests = share_of(counts.total()), dict[str, dict[str, str]]()
+    cells = [csv_line([label]) for label in classes]
     code = {text: [*classes].index(label) for text, label in labels.items()}
+    share, digests = share_of(counts.total()), dict[str, dict[str, str]]()
     with (OUT / "train_data.csv").open("wb") as file:
         file.write(csv_line([*names, "target"]) + b"\n")
-        for day, texts in zip(days, daily, strict=True):
-            found = write_day(file, day, columns, cells, profile, texts.total())
+        for day in days:
             codes = read_codes(day / "target.csv", code)
+            found = write_day(file, day / "data.csv", columns, codes, cells, profile)
             some = kept(found, share)
             digests[day.name] = to_texts(found[some], codes[some])
     warnings += tell_repeated(digests) + tell_variants(classes)
@@ -139,30 +139,25 @@ def parse_names(text: str, known: list[str]) -> set[str]:
 
 def write_day(
     file: BinaryIO,
-    day: Path,
+    table: Path,
     columns: list[dict[str, Any]],
-    cells: dict[str, bytes],
+    codes: np.ndarray,
+    cells: list[bytes],
     profile: Profile,
-    targets: int,
 ) -> Digests:
     """Write a day's rows, add them to the profile, and return their digests, uint64 (rows,).
 
-    cells: what is written for each text in target.csv; targets: how many rows that has.
+    table: data.csv; codes: of the targets, int (rows,); cells: what is written for each class.
     """
-    table, target = day / "data.csv", day / "target.csv"
-    column = (
-        cells[text]
-        for frame in read_frames(target, ["target"])
-        for text in frame["target"].tolist()
-    )
+    targets = map(cells.__getitem__, codes)
     digests = [np.zeros(0, np.uint64)]
     for x, unknown in encode(table, columns):
-        file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), column, strict=False))
+        file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), targets, strict=False))
         digests.append(row_digests(x, columns))
         profile.add(x, unknown)
-    if (rows := sum(map(len, digests))) != targets:
+    if (rows := sum(map(len, digests))) != len(codes):
         raise StageError(
-            f"{shown(table)} has {rows} rows, target.csv beside it {targets}:"
+            f"{shown(table)} has {rows} rows, target.csv beside it {len(codes)}:"
             " give each row its target"
         )
     return np.concatenate(digests)

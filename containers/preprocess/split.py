@@ -1,12 +1,11 @@
 """split: part processed/ into rows to learn from, and rows to validate with."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from csv_tables import csv_line, has_rows, read_blocks, read_frames
+from csv_tables import csv_line, has_rows, lines_of, read_blocks, read_frames
 from stageframe import IN, OUT, StageError, read_json, shown
 from stageframe.csv_files import read_header
 
@@ -57,19 +56,11 @@ def read_kinds(table: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's class, and which rows are the same but for it: codes, int (rows,) each."""
     targets = pd.concat([frame["target"] for frame in read_frames(table, ["target"], ["target"])])
     kinds = []
-    for block, stops in read_blocks(table, len(names)):
-        ends = stops.tolist()
-        starts = [0, *(stops[:-1] + 1).tolist()]
-        rows = (block[start:end] for start, end in zip(starts, ends, strict=True))
+    for block, ends in read_blocks(table, len(names)):
         # The target is the last field; of one with commas a part stays, which is no harm.
-        hashes = (hash_of(row.rpartition(b",")[0]) for row in rows)
-        kinds.append(np.fromiter(hashes, np.uint64, len(ends)))
+        features = [line.rpartition(b",")[0] for line in lines_of(block, ends)]
+        kinds.append(pd.util.hash_array(np.array(features, object), categorize=False))
     return pd.factorize(targets)[0], pd.factorize(np.concatenate(kinds))[0]
-
-
-def hash_of(text: bytes) -> int:
-    """Return 64 bits that tell texts apart, the same in every process."""
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
 def choose_rows(codes: np.ndarray, kinds: np.ndarray, fraction: float, seed: int) -> np.ndarray:
@@ -115,12 +106,11 @@ def write_parts(table: Path, names: list[str], chosen: np.ndarray) -> int:
     with (OUT / "train.csv").open("wb") as train, (OUT / "val.csv").open("wb") as val:
         for file in (train, val):
             file.write(csv_line(names) + b"\n")
-        for block, stops in read_blocks(table, len(names)):
-            starts = [0, *(stops[:-1] + 1).tolist()]
-            sides = chosen[rows : rows + len(stops)].tolist()
-            for start, stop, validates in zip(starts, stops.tolist(), sides, strict=False):
-                (val if validates else train).write(block[start : stop + 1])
-            rows += len(stops)
+        for block, ends in read_blocks(table, len(names)):
+            sides = chosen[rows : rows + len(ends)].tolist()
+            for line, validates in zip(lines_of(block, ends), sides, strict=False):
+                (val if validates else train).write(line)
+            rows += len(ends)
     return rows
 
 

@@ -8,8 +8,8 @@ Imports go one way, from the bottom of this list to its top:
     pipelines     dags/stages.toml and dags/pipelines/*.toml: the rows of each pipeline
     last_good     the table as it was when it was last whole
     jobs          one run of a row: every placeholder filled
-    inputs        what a job reads
     digests       what files hold, read again only where they may have changed
+    inputs        what a job reads
     publishing    an output directory, put in its place as a whole or not at all
     contract      one job: inputs checked, run by an engine, outputs checked and published
     endpoint      which Docker Engine a script works with

@@ -20,10 +20,11 @@ Manifest = dict[str, Any]
 
 def stamps(directory: Path, files: Iterable[str]) -> dict[str, list[int]]:
     """Return what tells that files were replaced or written to: inodes, sizes and times."""
-    return {file: _stamp(directory / file) for file in files}
+    return {file: stamp(directory / file) for file in files}
 
 
-def _stamp(path: Path) -> list[int]:
+def stamp(path: Path) -> list[int]:
+    """Return the inode, size and time of a file."""
     found = path.stat()
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
@@ -45,7 +46,7 @@ class Digests:
                 continue
             file = str(path.relative_to(directory))
             try:
-                if manifest["stamps"][file] == _stamp(path):
+                if manifest["stamps"][file] == stamp(path):
                     found: dict[str, Any] = manifest["outputs"][file]
                     return found
             except (KeyError, TypeError):

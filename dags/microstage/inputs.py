@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from microstage.data_folder import DataFolder, published_files
+from microstage.digests import stamp
 from microstage.errors import NO_INPUT, USAGE, StageError
 from microstage.jobs import Job, writer_of
 from microstage.table import Row
 
-Identity = dict[str, tuple[int, int, int]]
+Identity = dict[str, list[int]]
 
 
 def present(data: DataFolder, job: Job) -> Job:
@@ -48,10 +49,9 @@ def _who_writes(job: Job, source: str) -> str:
 def identity(files: Mapping[str, Path]) -> Identity | None:
     """Return what tells that files were replaced: inode, size, time; None if one is gone."""
     try:
-        stats = {name: path.stat() for name, path in files.items()}
+        return {name: stamp(path) for name, path in files.items()}
     except FileNotFoundError:
         return None
-    return {name: (s.st_ino, s.st_size, s.st_mtime_ns) for name, s in stats.items()}
 
 
 def variables(row: Row) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # A gap among numbers, in any case; among texts only a field of blanks is one.
 GAPS = frozenset(
@@ -88,3 +88,8 @@ def same(text: str) -> str:
     except ValueError:
         text = unicodedata.normalize("NFC", text).strip()
         return text.lower() if text.lower() in ("true", "false") else text
+
+
+def places(texts: Sequence[str]) -> dict[str, int]:
+    """Return where each value is among texts, by `same`; of two that are the same, the first."""
+    return {same(text): i for i, text in reversed([*enumerate(texts)])}
