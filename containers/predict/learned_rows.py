@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from models import Model
 from stageframe import IN, StageError, read_json, shown
-from stageframe.rows import Group, Known, from_texts, row_digests, with_targets
+from stageframe.rows import Group, Known, RowDigests, from_texts, with_targets
 from stageframe.tables import read_table, read_texts
 from stageframe.training import days_of
 
@@ -59,9 +59,9 @@ def mark(digests: np.ndarray, codes: np.ndarray, classes: list[str]) -> Marked:
 
 def read_learned(model: Model) -> Marked:
     """Return the rows of train.csv."""
-    columns = columns_of(model)
+    digest = RowDigests(columns_of(model))
     table = read_table(TRAIN, model.features, model.classes)
-    parts = [(row_digests(x, columns), y) for x, y in table]
+    parts = [(digest(x), y) for x, y in table]
     digests, codes = (np.concatenate(part) for part in zip(*parts, strict=True))
     return mark(digests, codes, model.classes)
 

@@ -9,7 +9,7 @@ from candidates import Candidate
 from measures import measure
 from models import Model, probabilities
 from stageframe import IN, StageError
-from stageframe.rows import row_digests
+from stageframe.rows import RowDigests
 from stageframe.tables import read_table
 from stageframe.values import places, same
 
@@ -28,15 +28,18 @@ class Scored(NamedTuple):
 def score(challenger: Candidate, champion: Candidate | None) -> Scored:
     """Return the rows of val.csv, scored by both models."""
     features, classes = challenger.model.features, challenger.model.classes
-    ours = [challenger.columns[name] for name in features]
+    columns = [challenger.columns[name] for name in features]
+    digest = RowDigests(columns)
+    if champion:
+        order = [champion.model.classes.index(label) for label in classes]
+        at = [features.index(name) for name in champion.model.features]
+        their_digest = RowDigests([columns[j] for j in at])
     parts = []
     for x, codes in read_table(IN / "split" / "val.csv", features, classes):
-        parts.append([codes, probabilities(challenger.model, x), row_digests(x, ours)])
+        parts.append([codes, probabilities(challenger.model, x), digest(x)])
         if champion:
-            order = [champion.model.classes.index(label) for label in classes]
             theirs = probabilities(champion.model, recode(x, challenger, champion))
-            at = [features.index(name) for name in champion.model.features]
-            parts[-1] += [theirs[:, order], row_digests(x[:, at], [ours[j] for j in at])]
+            parts[-1] += [theirs[:, order], their_digest(x[:, at])]
     y, *found = (np.concatenate(part) for part in zip(*parts, strict=True))
     models = [one.model for one in (challenger, champion) if one]
     return Scored(y, found[::2], found[1::2], [threshold_among(one, classes) for one in models])

@@ -8,7 +8,7 @@ from measures import CURVES, histogram, measure, require_two_classes
 from models import load_model, probabilities
 from stageframe import IN, OUT, write_json
 from stageframe.csv_files import write_csv
-from stageframe.rows import row_digests
+from stageframe.rows import RowDigests
 from stageframe.tables import read_table
 
 
@@ -18,9 +18,9 @@ def validate() -> dict[str, Any]:
     Rows that the model has learned from, though they have come by another name, are left out.
     """
     model = load_model(IN / "model")
-    columns = columns_of(model)
+    digest = RowDigests(columns_of(model))
     blocks = read_table(IN / "split" / "val.csv", model.features, model.classes)
-    parts = [(y, probabilities(model, x), row_digests(x, columns)) for x, y in blocks]
+    parts = [(y, probabilities(model, x), digest(x)) for x, y in blocks]
     y, scores, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
     copies = find_own_copies(mark(digests, y, model.classes), model)
     require_news(copies, y)

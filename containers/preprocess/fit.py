@@ -16,9 +16,9 @@ from stageframe.csv_files import read_header
 from stageframe.rows import (
     FEW_ROWS,
     Digests,
+    RowDigests,
     from_texts,
     kept,
-    row_digests,
     share_of,
     to_texts,
 )
@@ -150,10 +150,10 @@ def write_day(
     table: data.csv; codes: of the targets, int (rows,); cells: what is written for each class.
     """
     targets = map(cells.__getitem__, codes)
-    digests = [np.zeros(0, np.uint64)]
+    digest, digests = RowDigests(columns), [np.zeros(0, np.uint64)]
     for x, unknown in encode(table, columns):
         file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), targets, strict=False))
-        digests.append(row_digests(x, columns))
+        digests.append(digest(x))
         profile.add(x, unknown)
     if (rows := sum(map(len, digests))) != len(codes):
         raise StageError(

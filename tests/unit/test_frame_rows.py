@@ -8,13 +8,18 @@ import pytest
 from stageframe.rows import (
     Group,
     Known,
+    RowDigests,
     from_texts,
     kept,
-    row_digests,
     share_of,
     to_texts,
     with_targets,
 )
+
+
+def row_digests(x: np.ndarray, columns: list[dict[str, Any]]) -> np.ndarray:
+    return RowDigests(columns)(x)
+
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "x", "kind": "numeric"},

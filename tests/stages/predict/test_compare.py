@@ -12,7 +12,7 @@ import pytest
 from harness import Input, Result, RunStage
 from scored import Scores, constant_scores, random_scores
 from sklearn import metrics
-from stageframe.rows import row_digests, to_texts
+from stageframe.rows import RowDigests, to_texts
 
 Files = dict[str, dict[str, str | bytes]]
 HELD_OUT = "2013-01-02"
@@ -59,7 +59,7 @@ def model(
 def with_digests(prepared: str | bytes, values: Sequence[float], codes: np.ndarray) -> str:
     """preprocess.json with its days' rows, whose feature has these values, and their targets."""
     spec = json.loads(prepared)
-    digests = row_digests(np.array(values, float)[:, None], spec["columns"])
+    digests = RowDigests(spec["columns"])(np.array(values, float)[:, None])
     days = {}
     for day in spec["days"]:
         n = day["rows"]

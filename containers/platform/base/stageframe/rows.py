@@ -28,25 +28,42 @@ _ALL = 2.0**64
 Digests = NDArray[np.uint64]
 
 
-def row_digests(x: NDArray[np.float64], columns: Sequence[Mapping[str, Any]]) -> Digests:
-    """Return the digest of each row, uint64 (rows,).
+class RowDigests:
+    """Call it with rows, float64 (rows, columns), NaN = missing: their digests, uint64 (rows,)."""
 
-    x: float64 (rows, columns), NaN = missing; columns: of preprocess.json, by `name`, `kind` and
-    `categories`, whose values are codes.
-    """
-    total = np.zeros(len(x), np.uint64)
-    for j, column in enumerate(columns):
-        if column["kind"] == "categorical":
-            texts = [_digest(same(text)) for text in column["categories"]]
-            codes = np.nan_to_num(x[:, j], nan=len(texts)).astype(np.int64)
-            values = np.array([*texts, _GAP], np.uint64)[np.clip(codes, 0, len(texts))]
-        else:
-            with np.errstate(over="ignore"):
-                single = x[:, j].astype(np.float32) + np.float32(0)  # no -0.0
-            values = single.view(np.uint32).astype(np.uint64)
-            values[np.isnan(single)] = _GAP
-        total += _mixed(_mixed(values) + np.uint64(_digest(column["name"])))
-    return total
+    def __init__(self, columns: Sequence[Mapping[str, Any]]) -> None:
+        """`columns` of preprocess.json, by `name`, `kind` and `categories`, whose values are codes.
+
+        What is the same for all blocks of a table, the digests of texts, is made here.
+        """
+        self._columns: list[tuple[np.uint64, Digests | None]] = []
+        for column in columns:
+            texts = None
+            if column["kind"] == "categorical":
+                found = [_digest(same(text)) for text in column["categories"]]
+                texts = np.array([*found, _GAP], np.uint64)
+            self._columns.append((np.uint64(_digest(column["name"])), texts))
+
+    def __call__(self, x: NDArray[np.float64]) -> Digests:
+        total = np.zeros(len(x), np.uint64)
+        for j, (name, texts) in enumerate(self._columns):
+            values = _bits(x[:, j]) if texts is None else _texts_at(x[:, j], texts)
+            total += _mixed(_mixed(values) + name)
+        return total
+
+
+def _bits(numbers: NDArray[np.float64]) -> Digests:
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32) + np.float32(0)  # no -0.0
+    values = single.view(np.uint32).astype(np.uint64)
+    values[np.isnan(single)] = _GAP
+    return values
+
+
+def _texts_at(codes: NDArray[np.float64], texts: Digests) -> Digests:
+    gap = len(texts) - 1
+    found: Digests = texts[np.clip(np.nan_to_num(codes, nan=gap).astype(np.int64), 0, gap)]
+    return found
 
 
 def with_targets(digests: Digests, codes: NDArray[np.int_], classes: Sequence[str]) -> Digests:
