@@ -9,27 +9,39 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import lightgbm
 from gap_categories import empty_gaps, fill_gaps
-from stageframe.threshold import choose_threshold, require_two_classes
-from stageframe.training import Prepared, Training, read_prepared, read_training, write_model
+from stageframe.losses import ABSOLUTE, POISSON, QUANTILE, SQUARED
+from stageframe.training import (
+    Prepared,
+    Training,
+    read_prepared,
+    read_training,
+    require_params,
+    write_model,
+)
+
+OBJECTIVES = {
+    SQUARED: "regression",
+    ABSOLUTE: "regression_l1",
+    POISSON: "poisson",
+    QUANTILE: "quantile",
+}
 
 
 def fit(**params: Any) -> dict[str, Any]:
     """Train, with the parameters of stage.py; write the model; return the summary."""
-    prepared, asked = read_prepared(), params["threshold"]
-    require_two_classes(asked, prepared.classes)
-    training = read_training(prepared)
+    prepared = read_prepared()
+    require_params(prepared, params)
+    training = read_training(prepared, params)
     text = train(training, prepared, params)
     model = lightgbm.Booster(model_str=text)
     return write_model(
         text.encode(),
         "lightgbm",
         prepared,
-        rows=training.rows,
+        training,
         trees=model.num_trees(),
         gains=model.feature_importance("gain").tolist(),
-        threshold=choose_threshold(
-            asked, prepared.names, prepared.classes, training.share, model.predict
-        ),
+        score=model.predict,
         params=params,
         versions={"lightgbm": lightgbm.__version__},
     )
@@ -41,10 +53,9 @@ def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> str
     The blocks are taken out of `training`, to spare memory.
     https://lightgbm.readthedocs.io/en/stable/Parameters.html#deterministic
     """
-    names, classes = prepared.names, len(prepared.classes)
+    names = prepared.names
     settings = {
-        "objective": "binary" if classes == 2 else "multiclass",
-        "num_class": 1 if classes == 2 else classes,
+        **objective(len(prepared.classes), params),
         "seed": params["seed"],
         "learning_rate": params["learning_rate"],
         "num_leaves": params["leaves"],
@@ -65,7 +76,7 @@ def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> str
     fill_gaps(training.blocks, prepared.categories)
     data = lightgbm.Dataset(
         training.blocks,
-        training.codes,
+        training.targets,
         weight=training.weights,
         feature_name=names if usable else "auto",
         categorical_feature=[names.index(name) for name in prepared.categorical],
@@ -74,3 +85,12 @@ def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> str
     training.blocks.clear()
     model = lightgbm.train(settings, data, num_boost_round=params["rounds"])
     return empty_gaps(model.model_to_string(), prepared.categories)
+
+
+def objective(classes: int, params: dict[str, Any]) -> dict[str, Any]:
+    """Return LightGBM's parameters of what is learned: so many classes, or numbers if none."""
+    if not classes:
+        return {"objective": OBJECTIVES[params["loss"]], "alpha": params["quantile"]}
+    if classes == 2:
+        return {"objective": "binary", "num_class": 1}
+    return {"objective": "multiclass", "num_class": classes}

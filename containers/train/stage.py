@@ -1,9 +1,10 @@
-"""Train a LightGBM classifier on the numeric table that preprocess wrote."""
+"""Train a LightGBM model on the numeric table that preprocess wrote."""
 
 import sys
 
 from fit import fit
 from stageframe import Parameter, Program, number, whole
+from stageframe.losses import PARAMETERS
 from stageframe.threshold import THRESHOLD
 
 program = Program("train", __doc__)
@@ -17,6 +18,7 @@ program.verb(
     Parameter("leaves", whole(2, 131_072), 15, "most leaves of a tree"),
     Parameter("leaf-rows", whole(1, 10**9), 50, "fewest rows of a leaf"),
     THRESHOLD,
+    *PARAMETERS,
 )
 
 if __name__ == "__main__":

@@ -5,16 +5,23 @@ from typing import Any
 
 import numpy as np
 from stageframe import StageError, shown
-from stageframe.threshold import choose_threshold, require_two_classes
+from stageframe.losses import ABSOLUTE, POISSON, QUANTILE, SQUARED
 from stageframe.training import (
     PREPARED,
     Prepared,
     Training,
     read_prepared,
     read_training,
+    require_params,
     write_model,
 )
 
+LOSSES = {
+    SQUARED: "squared_error",
+    ABSOLUTE: "absolute_error",
+    POISSON: "poisson",
+    QUANTILE: "quantile",
+}
 MAX_CATEGORIES = 255  # of a column: scikit-learn keeps a byte for each value
 
 # scikit-learn would count the cores with a program, cat, that a small image does not have.
@@ -25,30 +32,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 def fit(**params: Any) -> dict[str, Any]:
     """Train, with the parameters of stage.py; write the model; return the summary."""
-    prepared, asked = read_prepared(), params["threshold"]
+    prepared = read_prepared()
     check_categories(prepared)
-    require_two_classes(asked, prepared.classes)
-    training = read_training(prepared)
+    require_params(prepared, params)
+    training = read_training(prepared, params)
     # Two seconds of imports: not before a signal can end the stage, nor for --help or bad data.
     import sklearn  # noqa: PLC0415
     import treelite  # noqa: PLC0415
 
-    classifier = train(training, prepared, params)
-    model = to_treelite(classifier)
+    fitted = train(training, prepared, params)
+    model = to_treelite(fitted)
     return write_model(
         model.serialize_bytes(),
         "treelite",
         prepared,
-        rows=training.rows,
+        training,
         trees=model.num_tree,
         gains=gains(model, len(prepared.names)),
-        threshold=choose_threshold(
-            asked,
-            prepared.names,
-            prepared.classes,
-            training.share,
-            lambda x: classifier.predict_proba(x)[:, 1],
-        ),
+        score=lambda x: fitted.predict_proba(x)[:, 1],
         params=params,
         versions={"scikit-learn": sklearn.__version__, "treelite": treelite.__version__},
     )
@@ -65,20 +66,20 @@ def check_categories(prepared: Prepared) -> None:
 
 
 def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> Any:
-    """Return a fitted HistGradientBoostingClassifier, the same however many threads run.
+    """Return fitted histogram gradient boosting, the same however many threads run.
 
     The blocks are taken out of `training`, to spare memory.
     https://scikit-learn.org/stable/modules/ensemble.html#histogram-based-gradient-boosting
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
-
     x = np.concatenate(training.blocks)
     training.blocks.clear()
     # scikit-learn fails on a column without a value among the 200,000 rows that it draws to bin
     # it: a column that is next to empty is made constant, and so never split.
     few = np.count_nonzero(~np.isnan(x), axis=0) < max(params["leaf_rows"], len(x) / 5000)
     x[:, few & (np.array(prepared.categories) == 0)] = 0
-    model = HistGradientBoostingClassifier(
+    model = estimator(
+        prepared,
+        params,
         learning_rate=params["learning_rate"],
         max_iter=params["rounds"],
         max_leaf_nodes=params["leaves"],
@@ -90,8 +91,20 @@ def train(training: Training, prepared: Prepared, params: dict[str, Any]) -> Any
         early_stopping=False,
         random_state=params["seed"],
     )
-    y, weights = training.codes, training.weights
+    y, weights = training.targets, training.weights
     return model.fit(*complete(x, y, weights, prepared.categories, len(prepared.classes)))
+
+
+def estimator(prepared: Prepared, params: dict[str, Any], **settings: Any) -> Any:
+    """Return scikit-learn's estimator of classes or of numbers, whichever are predicted."""
+    from sklearn import ensemble  # noqa: PLC0415
+
+    if prepared.classes:
+        return ensemble.HistGradientBoostingClassifier(**settings)
+    quantile = params["quantile"] if params["loss"] == QUANTILE else None
+    return ensemble.HistGradientBoostingRegressor(
+        loss=LOSSES[params["loss"]], quantile=quantile, **settings
+    )
 
 
 def complete(
@@ -101,22 +114,23 @@ def complete(
 
     scikit-learn takes a category that it has not seen for missing, which treelite does not, and
     has no place for a class that it has not seen. So rows without weight show it the rest of both.
+    classes: how many there are, 0 for numbers.
     """
     rows, features = x.shape
     unseen = [np.setdiff1d(np.arange(count), x[:, j]) for j, count in enumerate(categories)]
-    labels = np.setdiff1d(np.arange(classes), y)
+    labels = np.setdiff1d(np.arange(classes), y)  # none of numbers
     extra = np.full((max(map(len, [*unseen, labels])), features), np.nan)
     if not len(extra):
         return x, y, weights
     for j, codes in enumerate(unseen):
         extra[: len(codes), j] = codes
-    y = np.r_[y, labels, np.zeros(len(extra) - len(labels), int)]
+    y = np.r_[y, labels, np.full(len(extra) - len(labels), y[0])]
     weights = np.ones(rows) if weights is None else weights
     return np.vstack([x, extra]), y, np.r_[weights, np.zeros(len(extra))]
 
 
 def to_treelite(model: Any) -> Any:
-    """Return a fitted classifier as a treelite.Model whose raw scores are its own, bit for bit."""
+    """Return what `train` fitted as a treelite.Model whose raw scores are its own, bit for bit."""
     import treelite.sklearn  # noqa: PLC0415
 
     with np.errstate(invalid="ignore"):  # treelite casts the category "missing" to an integer

@@ -4,6 +4,7 @@ import sys
 
 from fit import fit
 from stageframe import Parameter, Program, number, whole
+from stageframe.losses import PARAMETERS
 from stageframe.threshold import THRESHOLD
 
 program = Program("train_sklearn", __doc__)
@@ -19,6 +20,7 @@ program.verb(
     Parameter("l2", number(0, 1e9), 5.0, "weight of the penalty on large leaves"),
     Parameter("columns", number(1e-6, 1), 0.8, "share of the features that a split may use"),
     THRESHOLD,
+    *PARAMETERS,
 )
 
 if __name__ == "__main__":

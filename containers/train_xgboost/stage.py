@@ -1,9 +1,10 @@
-"""Train an XGBoost classifier on the numeric table that preprocess wrote."""
+"""Train an XGBoost model on the numeric table that preprocess wrote."""
 
 import sys
 
 from fit import fit
 from stageframe import Parameter, Program, number, whole
+from stageframe.losses import PARAMETERS
 from stageframe.threshold import THRESHOLD
 
 program = Program("train_xgboost", __doc__)
@@ -20,6 +21,7 @@ program.verb(
     Parameter("columns", number(1e-6, 1), 0.8, "share of the features that a tree may use"),
     Parameter("rows", number(1e-6, 1), 0.8, "share of the rows that a tree sees"),
     THRESHOLD,
+    *PARAMETERS,
 )
 
 if __name__ == "__main__":

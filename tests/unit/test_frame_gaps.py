@@ -27,7 +27,7 @@ def test_a_copy_is_a_row_of_its_class_but_for_its_gap() -> None:
 
     assert {1} == set(gap.sum(axis=1))
     assert x[rows].tolist() == same.tolist()
-    assert y[rows].tolist() == copies.codes.tolist()
+    assert y[rows].tolist() == copies.targets.tolist()
 
 
 @pytest.mark.parametrize("rare", [0.5, 0.05, 0.01])
@@ -36,7 +36,7 @@ def test_the_copies_of_each_column_have_the_share_of_each_class(rare: float) -> 
     copies = made(x, y)
 
     for gap in np.isnan(copies.x).T:
-        shares = np.bincount(copies.codes[gap], copies.weights[gap])
+        shares = np.bincount(copies.targets[gap], copies.weights[gap])
         assert pytest.approx([1 - rare, rare], abs=1e-6) == shares / shares.sum()
 
 
@@ -68,7 +68,7 @@ def test_blocks_and_their_precision_do_not_matter() -> None:
 
     assert ["float64", "float32"] == [str(copies.x.dtype) for copies in (one, many)]
     assert np.array_equal(one.x, many.x, equal_nan=True)
-    assert one.codes.tolist() == many.codes.tolist()
+    assert one.targets.tolist() == many.targets.tolist()
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_a_class_of_one_row_and_a_class_of_none_have_their_share() -> None:
     x, _ = table(50, 2)
     copies = made(x, np.array([0] * 49 + [2]))
 
-    assert {0, 2} == set(copies.codes.tolist())
-    assert pytest.approx(1 / 49) == (copies.weights[copies.codes == 2] / gaps.WEIGHT).max()
+    assert {0, 2} == set(copies.targets.tolist())
+    assert pytest.approx(1 / 49) == (copies.weights[copies.targets == 2] / gaps.WEIGHT).max()

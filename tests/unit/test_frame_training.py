@@ -19,6 +19,7 @@ SPEC: dict[str, Any] = {
     "classes": ["no", "yes"],
     "days": [{"day": "2013-01-05", "rows": 2}, {"day": "2013-01-06", "rows": 1}],
 }
+PARAMS = {"seed": 17, "threshold": 0.5, "loss": "squared", "quantile": 0.5}
 TABLE = "a,b,c,target\n1,0,,no\n,1,,yes\n3,,,no\n"
 
 
@@ -63,21 +64,21 @@ def test_rows_come_in_blocks_that_can_be_made_smaller(monkeypatch: pytest.Monkey
         before.append(above)
         return x.astype(np.float32)
 
-    found = training.read_training(training.read_prepared(), convert)
+    found = training.read_training(training.read_prepared(), PARAMS, convert)
 
     assert ([0, 2], [2, 1]) == (before, [len(x) for x in found.blocks[:2]])
     assert {np.dtype(np.float32)} == {x.dtype for x in found.blocks}
-    assert ([0, 1, 0], 3) == (found.codes[:3].tolist(), found.rows)
+    assert ([0, 1, 0], 3) == (found.targets[:3].tolist(), found.rows)
     assert 1 / 3 == found.share
 
 
 @pytest.mark.usefixtures("root")
 def test_copies_with_gaps_come_after_the_rows_and_weigh_less() -> None:
-    found = training.read_training(training.read_prepared())
+    found = training.read_training(training.read_prepared(), PARAMS)
     copies = found.blocks[-1]
 
     assert found.weights is not None
-    assert len(found.codes) == len(found.weights) == 3 + len(copies)
+    assert len(found.targets) == len(found.weights) == 3 + len(copies)
     assert [1, 1, 1] == found.weights[:3].tolist()
     assert 1 > found.weights[3:].max()
     assert np.isnan(copies[:, :2]).any(axis=1).all()
@@ -85,7 +86,7 @@ def test_copies_with_gaps_come_after_the_rows_and_weigh_less() -> None:
 
 def test_rows_with_gaps_enough_have_no_copies_and_no_weights(root: Path) -> None:
     (root / "train.csv").write_text("a,b,c,target\n" + ",,,no\n1,1,,yes\n" * 50)
-    found = training.read_training(training.read_prepared())
+    found = training.read_training(training.read_prepared(), PARAMS)
 
     assert ([100], None) == ([len(x) for x in found.blocks], found.weights)
 
@@ -94,7 +95,7 @@ def test_rows_of_one_class_are_refused(root: Path) -> None:
     (root / "train.csv").write_text(TABLE.replace("yes", "no"))
 
     with pytest.raises(StageError, match=r"train\.csv has rows of one class only"):
-        training.read_training(training.read_prepared())
+        training.read_training(training.read_prepared(), PARAMS)
 
 
 def test_a_model_is_described_with_all_that_serving_it_needs(root: Path) -> None:
@@ -102,11 +103,11 @@ def test_a_model_is_described_with_all_that_serving_it_needs(root: Path) -> None
         b"trees",
         "lightgbm",
         training.read_prepared(),
-        rows=2,
+        training.Training([], np.array([0, 1]), None, 2),
         trees=7,
         gains=[3.0, 0.0, 6.0],
-        threshold=0.25,
-        params={"seed": 17},
+        score=len,
+        params=PARAMS | {"threshold": 0.25},
         versions={"lightgbm": "4"},
     )
     described = json.loads((root / "out" / "model.json").read_bytes())
@@ -133,7 +134,7 @@ def test_a_model_is_described_with_all_that_serving_it_needs(root: Path) -> None
         },
         "importance": {"a": 0.333333, "b": 0.0, "c": 0.666667},
         "threshold": 0.25,
-        "params": {"seed": 17},
+        "params": {"seed": 17, "threshold": 0.25},
         "versions": {"lightgbm": "4", "numpy": np.__version__},
     } == described
     assert b"trees" == (root / "out" / "model.txt").read_bytes()
@@ -160,11 +161,11 @@ def test_of_more_classes_than_two_no_threshold_is_said(root: Path) -> None:
         b"",
         "lightgbm",
         training.read_prepared(),
-        rows=3,
+        training.Training([], np.array([0, 1, 2]), None, 3),
         trees=1,
         gains=[1.0, 0.0, 0.0],
-        threshold=0.5,
-        params={},
+        score=len,
+        params=PARAMS,
         versions={},
     )
     described = json.loads((root / "out" / "model.json").read_bytes())

@@ -16,9 +16,9 @@ sys.path.insert(0, "/app")
 import fit, numpy as np
 from stageframe.training import read_prepared, read_training
 prepared = read_prepared()
-training = read_training(prepared)
 params = {"rounds": 40, "learning_rate": 0.05, "leaves": 15, "leaf_rows": 50, "l2": 5.0}
 params |= {"columns": 0.8, "seed": 17}
+training = read_training(prepared, params)
 model = fit.train(training, prepared, params)
 other = np.genfromtxt("/in/features/data.csv", delimiter=",", skip_header=1)
 np.save("/out/own.npy", model.predict_proba(other))

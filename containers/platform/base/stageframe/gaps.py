@@ -3,8 +3,9 @@
 A value that was always there may be missing tomorrow, and so may every category be an unknown one.
 Where no row had a gap, trees send it wherever the library happens to: LightGBM takes it for 0.
 So the trainers learn, beside the rows, from copies of some of them in which a column is empty. The
-copies of a column are as many of each class, weighted to the class's share: boosting sends them
-to where their mean score is the base rate, given the other columns.
+copies of a column are as many of each class, weighted to the class's share, or evenly from the
+least target to the largest: boosting sends them to where their mean score is the base rate, or the
+mean, given the other columns.
 """
 
 from collections.abc import Sequence
@@ -25,36 +26,47 @@ class Copies(NamedTuple):
 
     x: NDArray[Any]
     """(copies, features), NaN = missing; of the dtype of the rows."""
-    codes: NDArray[np.int_]
-    """Classes, (copies,)."""
+    targets: NDArray[Any]
+    """(copies,), as those of the rows."""
     weights: NDArray[np.float32]
     """(copies,), up to WEIGHT."""
 
 
-def copies_with_gaps(blocks: Sequence[NDArray[Any]], codes: NDArray[np.int_]) -> Copies | None:
+def copies_with_gaps(blocks: Sequence[NDArray[Any]], targets: NDArray[Any]) -> Copies | None:
     """Return copies of rows, with gaps in the columns that have next to none; or None.
 
-    blocks: (rows, features), NaN = missing; codes: classes of all rows, int (rows,). They are the
-    same for the same rows; the number of copies of a column is the same for each class.
+    blocks: (rows, features), NaN = missing; targets: of all rows, (rows,), codes of classes, int,
+    or numbers, float64. The copies are the same for the same rows; those of a column are as many
+    for each class.
     """
-    rows = len(codes)
+    rows = len(targets)
     gaps = sum(np.isnan(x).sum(axis=0) for x in blocks)
     columns = np.flatnonzero((gaps < max(ENOUGH, rows / 5000)) & (gaps < rows))
     if not len(columns):
         return None
-    counts = np.bincount(codes)
-    classes = np.flatnonzero(counts)
-    rounds, groups = how_many(rows, len(columns), len(classes))
+    strata = stratify(targets)
+    sizes = np.array([len(places) for places in strata])
+    rounds, groups = how_many(rows, len(columns), len(strata))
     gap = np.zeros((rounds * groups, blocks[0].shape[1]), bool)
     # In each round the columns fall into groups anew, so that no two of them always go together.
     shuffle = np.random.default_rng(0)
     for r in range(rounds):
         gap[r * groups + shuffle.permutation(len(columns)) % groups, columns] = True
-    places = [spread(np.flatnonzero(codes == k), len(gap)) for k in classes]
-    x = take(blocks, np.concatenate(places))
-    x[np.tile(gap, (len(classes), 1))] = np.nan
-    y = np.repeat(classes, len(gap))
-    return Copies(x, y, (WEIGHT * counts / counts.max()).astype(np.float32)[y])
+    places = np.concatenate([spread(places, len(gap)) for places in strata])
+    x = take(blocks, places)
+    x[np.tile(gap, (len(strata), 1))] = np.nan
+    weights = (WEIGHT * sizes / sizes.max()).astype(np.float32)
+    return Copies(x, targets[places], np.repeat(weights, len(gap)))
+
+
+def stratify(targets: NDArray[Any]) -> list[NDArray[np.int_]]:
+    """Return the places of the rows of each class; of numbers, of all rows, the least target first.
+
+    targets: (rows,), int or float64.
+    """
+    if targets.dtype.kind == "f":
+        return [np.argsort(targets, kind="stable")]
+    return [np.flatnonzero(targets == k) for k in np.unique(targets)]
 
 
 def how_many(rows: int, columns: int, classes: int) -> tuple[int, int]:

@@ -66,10 +66,17 @@ def _texts_at(codes: NDArray[np.float64], texts: Digests) -> Digests:
     return found
 
 
-def with_targets(digests: Digests, codes: NDArray[np.int_], classes: Sequence[str]) -> Digests:
-    """Return the digests of rows and their targets, uint64 (rows,); codes: of `classes`."""
-    labels = [_digest(f"= {same(label)}") for label in classes]
-    return digests + _mixed(np.array(labels, np.uint64))[codes]
+def with_targets(digests: Digests, targets: NDArray[Any], classes: Sequence[str] = ()) -> Digests:
+    """Return the digests of rows and their targets, uint64 (rows,).
+
+    targets: (rows,), codes of `classes`, int; without classes numbers, float64.
+    """
+    if not classes:
+        values = _mixed(_bits(targets)) + np.uint64(_digest("="))
+    else:
+        labels = np.array([_digest(f"= {same(label)}") for label in classes], np.uint64)
+        values = labels[targets]
+    return digests + _mixed(values)
 
 
 def _digest(text: str) -> int:
@@ -96,24 +103,29 @@ def kept(digests: Digests, share: float) -> NDArray[np.bool_]:
     return within | (share >= 1)
 
 
-def to_texts(digests: Digests, codes: NDArray[np.int_]) -> dict[str, str]:
-    """Return rows as preprocess.json has them: 8 bytes a digest, a byte a target's code, in base64.
+def to_texts(digests: Digests, targets: NDArray[Any]) -> dict[str, str]:
+    """Return rows as preprocess.json has them, in base64, the least digest first.
 
-    The least digest is first, and so is its least byte.
+    A digest has 8 bytes; a target, (rows,), has one if it is the code of a class, int; a number,
+    float64, has 4, of single precision. The least byte is first.
     """
-    order = np.lexsort((codes, digests))
-    columns = {"rows": digests[order].astype("<u8"), "targets": codes[order].astype("u1")}
+    order = np.lexsort((targets, digests))
+    form = "<f4" if targets.dtype.kind == "f" else "u1"
+    columns = {"rows": digests[order].astype("<u8"), "targets": targets[order].astype(form)}
     return {name: base64.b64encode(x.tobytes()).decode() for name, x in columns.items()}
 
 
-def from_texts(texts: Mapping[str, str]) -> tuple[Digests, NDArray[np.int_]]:
-    """Return digests and codes of `to_texts`. Raises ValueError for other texts."""
+def from_texts(texts: Mapping[str, str], *, numbers: bool = False) -> tuple[Digests, NDArray[Any]]:
+    """Return digests and targets of `to_texts`, int, or float64 if they are numbers.
+
+    Raises ValueError for other texts.
+    """
     rows, targets = (base64.b64decode(texts[name], validate=True) for name in ("rows", "targets"))
     digests = np.frombuffer(rows, "<u8").astype(np.uint64)
-    codes = np.frombuffer(targets, "u1").astype(int)
-    if len(digests) != len(codes):
+    found = np.frombuffer(targets, "<f4" if numbers else "u1").astype(float if numbers else int)
+    if len(digests) != len(found):
         raise ValueError("as many targets as rows are wanted")
-    return digests, codes
+    return digests, found
 
 
 class Group(NamedTuple):
@@ -136,17 +148,18 @@ class Known:
     """Which share of the digests is kept."""
 
     def copies(
-        self, digests: Digests, labelled: Digests, codes: NDArray[np.int_]
+        self, digests: Digests, labelled: Digests, targets: NDArray[Any]
     ) -> NDArray[np.bool_]:
         """Return which of a day's rows, as far as they are kept, are known ones, bool (rows,).
 
-        labelled: the digests `with_targets`; codes: the targets. None are, where rows are equal for
-        another reason: by chance, as rows of a few categories are now and then (how often two rows
-        of one day are equal tells how many that would be at most); or because the same things come
-        every day, as in a timetable: then their targets differ.
+        labelled: the digests `with_targets`; targets: (rows,), as there. None are, where rows are
+        equal for another reason: by chance, as rows of a few categories are now and then (how often
+        two rows of one day are equal tells how many that would be at most); or because the same
+        things come every day, as in a timetable: then their targets differ.
         """
         looked_at = kept(digests, self.share)
-        usual = np.bincount(codes).argmax()
+        values, counts = np.unique(targets, return_counts=True)
+        usual = values[counts.argmax()]
         alike = max(
             [_alike(digests, len(digests), 1.0)]
             + [_alike(group.digests, group.rows, self.share) for group in self.groups.values()]
@@ -158,7 +171,7 @@ class Known:
             equal = looked_at & np.isin(digests, group.digests)
             agree = equal & np.isin(labelled, group.labelled)
             by_chance = looked_at.sum() * -math.expm1(-alike * group.rows)
-            differ, telling = (equal & ~agree).sum(), (equal & ((codes != usual) | ~agree)).sum()
+            differ, telling = (equal & ~agree).sum(), (equal & ((targets != usual) | ~agree)).sum()
             if (
                 equal.sum() > by_chance + 3 * math.sqrt(by_chance) + NO_EVIDENCE
                 and telling

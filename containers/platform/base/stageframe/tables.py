@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,32 +30,44 @@ FIELDS = 2**19  # of a table, read at a time
 
 
 def read_table(
-    path: Path, names: Sequence[str], classes: Sequence[str] = (), *, empty: bool = False
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int_]]]:
-    """Yield a numeric table in blocks: float64 (rows, features), NaN = empty; codes, int (rows,).
+    path: Path,
+    names: Sequence[str],
+    classes: Sequence[str] = (),
+    *,
+    numbers: bool = False,
+    empty: bool = False,
+) -> Iterator[tuple[NDArray[np.float64], NDArray[Any]]]:
+    """Yield a numeric table in blocks: float64 (rows, features), NaN = empty; targets, (rows,).
 
-    The columns are `names`, and then `target` if there are classes. A code is the index of the
-    target in `classes`, 0 if there are none. Raises StageError (65) where the table is not like
-    that, or has no rows; unless it may be `empty`: then there is no block.
+    The columns are `names`, and then `target` if there are classes, or if targets are `numbers`.
+    A target is a float64; or the index of its class, int, 0 if there are none. Raises StageError
+    (65) where the table is not like that, or has no rows; unless it may be `empty`: then there is
+    no block.
     """
-    columns = [*names, "target"] if classes else [*names]
+    labelled = numbers or bool(classes)
+    columns = [*names, "target"] if labelled else [*names]
     if (header := read_header(path)) != columns:
         raise StageError(f"{shown(path)}, header: {_difference(columns, header)}")
     code = {label: i for i, label in enumerate(classes)} or {"": 0}
+    meant = to_number if numbers else code.__getitem__
     rows = 0
     try:
         with open_text(path) as file:
             # Stages write these: where there is one column, a blank line is a gap to the very end.
             lines = file if len(columns) == 1 else without_blank_end(file)
-            records = _records(iter(lines), bool(classes), quoted=_has_quotes(path))
+            records = _records(iter(lines), labelled, quoted=_has_quotes(path))
             while block := list(itertools.islice(records, max(1, FIELDS // len(columns)))):
                 x = parse_numbers([fields for fields, _ in block])
                 if x.shape != (len(block), len(names)) or np.isinf(x).any():
                     raise ValueError
-                yield x, np.array([code[label] for _, label in block])
+                y = np.array([meant(text) for _, text in block])
+                if not np.isfinite(y).all():
+                    raise ValueError
+                yield x, y
                 rows += len(block)
     except (ValueError, LookupError, csv.Error) as error:
-        raise StageError(find_fault([path], _odd_field(code, bool(classes)))) from error
+        fault = _odd_field(None if numbers else code, labelled)
+        raise StageError(find_fault([path], fault)) from error
     if not empty:
         require_rows(path, rows)
 
@@ -85,11 +98,16 @@ def _records(lines: Iterator[str], labelled: bool, quoted: bool) -> Iterator[tup
     return ((text, "") for text in texts)
 
 
-def _odd_field(classes: Mapping[str, int], labelled: bool) -> Fault:
-    """Return a `fault` for find_fault: it tells of targets of no class, and of no number."""
+def _odd_field(classes: Mapping[str, int] | None, labelled: bool) -> Fault:
+    """Return a `fault` for find_fault: it tells of targets of no class, and of no number.
+
+    classes: None if targets are numbers.
+    """
 
     def fault(name: str, text: str) -> str | None:
         if labelled and name == "target":
+            if classes is None:
+                return None if math.isfinite(to_number(text)) else no_number(name, text)
             known = text in classes
             return None if known else f"target {text!r} is none of the classes at fit: correct it"
         # In a numeric table NaN is spelled as an empty field, and by no other word.

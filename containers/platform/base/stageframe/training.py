@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from stageframe.errors import StageError
 from stageframe.files import IN, OUT, digest, read_json, shown, write_json
 from stageframe.gaps import copies_with_gaps
+from stageframe.losses import check_targets, describe_loss, require_classes, require_numbers
 from stageframe.tables import read_table
+from stageframe.tasks import REGRESSION, is_regression
+from stageframe.threshold import Scorer, choose_threshold, require_two_classes
 
 PREPARED = IN / "processed" / "preprocess.json"
 TABLE = IN / "split" / "train.csv"
@@ -23,7 +26,7 @@ TABLE = IN / "split" / "train.csv"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What preprocess has learned of the table: its features, its classes, its days."""
+    """What preprocess has learned of the table: its features, its target, its days."""
 
     names: list[str]
     categorical: list[str]
@@ -31,6 +34,7 @@ class Prepared:
     categories: list[int]
     """How many categories each feature has, 0 if it is numeric."""
     classes: list[str]
+    """Those that are predicted; none where numbers are."""
     days: list[dict[str, Any]]
     """The days of train.csv and val.csv, the oldest first: `day`, and how many `rows`."""
 
@@ -41,8 +45,8 @@ class Training:
 
     blocks: list[NDArray[Any]]
     """(rows, features), NaN = missing. A trainer takes them out, to spare memory."""
-    codes: NDArray[np.int_]
-    """Classes, (rows and copies,)."""
+    targets: NDArray[Any]
+    """(rows and copies,): codes of classes, int, or numbers, float64."""
     weights: NDArray[np.float32] | None
     """(rows and copies,), 1 for a row; None: there are no copies."""
     rows: int
@@ -51,93 +55,129 @@ class Training:
     @property
     def share(self) -> float:
         """The share of the second class in the rows."""
-        return float(np.mean(self.codes[: self.rows] == 1))
+        return float(np.mean(self.targets[: self.rows] == 1))
 
 
 def read_prepared() -> Prepared:
     """Return what processed/preprocess.json says. Raises StageError (65)."""
-    spec = read_json(PREPARED, "columns", "classes", "days", version=1)
+    spec = read_json(PREPARED, "columns", "days", version=1)
+    numbers = is_regression(PREPARED, spec)
     columns = spec["columns"]
     return Prepared(
         names=[column["name"] for column in columns],
         categorical=[column["name"] for column in columns if column["kind"] == "categorical"],
         categories=[len(column.get("categories", [])) for column in columns],
-        classes=spec["classes"],
+        classes=[] if numbers else spec["classes"],
         days=spec["days"],
     )
 
 
 def read_training(
     prepared: Prepared,
+    params: Mapping[str, Any],
     convert: Callable[[NDArray[np.float64], int], NDArray[Any]] = lambda x, _before: x,
 ) -> Training:
     """Return split/train.csv, and copies of its rows with gaps where it has none.
 
-    `convert` makes of a block, float64, what is kept of it; it is told how many rows are before.
-    Raises StageError (65) where the table does not fit, and where all rows are of one class.
+    params: those of the command line. `convert` makes of a block, float64, what is kept of it; it
+    is told how many rows are before. Raises StageError (65) where the table does not fit, or does
+    not tell a model of these `params` anything.
     """
     blocks: list[NDArray[Any]] = []
-    parts: list[NDArray[np.int_]] = []
-    for x, y in read_table(TABLE, prepared.names, prepared.classes):
+    parts: list[NDArray[Any]] = []
+    numbers = not prepared.classes
+    for x, y in read_table(TABLE, prepared.names, prepared.classes, numbers=numbers):
         blocks.append(convert(x, sum(map(len, parts))))
         parts.append(y)
-    codes = np.concatenate(parts)
-    rows = len(codes)
-    if len(np.unique(codes)) < 2:
+    targets = np.concatenate(parts)
+    rows = len(targets)
+    if numbers:
+        check_targets(params["loss"], targets)
+    elif len(np.unique(targets)) < 2:
         raise StageError(f"{shown(TABLE)} has rows of one class only: train on more rows or days")
-    copies = copies_with_gaps(blocks, codes)
+    copies = copies_with_gaps(blocks, targets)
     gaps = f", and {len(copies.x)} copies with gaps" if copies else ""
     print(f"training on {rows} rows of {len(prepared.names)} features{gaps}", flush=True)
     if not copies:
-        return Training(blocks, codes, None, rows)
+        return Training(blocks, targets, None, rows)
     weights = np.concatenate([np.ones(rows, np.float32), copies.weights])
-    return Training([*blocks, copies.x], np.concatenate([codes, copies.codes]), weights, rows)
+    return Training([*blocks, copies.x], np.concatenate([targets, copies.targets]), weights, rows)
 
 
 def write_model(
     model: bytes,
     form: str,
     prepared: Prepared,
+    training: Training,
     *,
-    rows: int,
     trees: int,
     gains: Sequence[float],
-    threshold: float,
+    score: Scorer,
     params: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Write model.txt, model.json and preprocess.json; return the summary.
 
-    form: how model.txt is read (docs/contract.md); rows: that it has learned from; trees: that it
-    has; gains: what the splits by each feature have gained; threshold: see stageframe.threshold;
-    params: those of the command line; versions: of the libraries beside NumPy.
+    form: how model.txt is read (docs/contract.md); training: what it has learned from; trees: that
+    it has; gains: what the splits by each feature have gained; score: of two classes, the
+    probability of the second; params: those of the command line; versions: of the libraries
+    beside NumPy.
     """
-    days = days_of(rows, prepared.days)
-    chosen = {"threshold": threshold} if len(prepared.classes) == 2 else {}
+    rows, days = training.rows, days_of(training.rows, prepared.days)
+    target, chosen, unused = describe_target(prepared, training, score, params)
     description = {
         "version": 1,
         "format": form,
         "features": prepared.names,
         "categorical": prepared.categorical,
-        "classes": prepared.classes,
+        **target,
         "trained_on": {"days": days, "rows": rows, "sha256": digest(TABLE)},
         "importance": dict(zip(prepared.names, shares(gains), strict=True)),
         **chosen,
-        "params": dict(params),
+        "params": {name: value for name, value in params.items() if name not in unused},
         "versions": {**versions, "numpy": np.__version__},
     }
     (OUT / "model.txt").write_bytes(model)
     (OUT / "preprocess.json").write_bytes(PREPARED.read_bytes())
     write_json(OUT / "model.json", description)
+    classes = {"classes": len(prepared.classes)} if prepared.classes else {}
     return {
         "rows": rows,
         "days": len(days),
         "features": len(prepared.names),
         "categorical": len(prepared.categorical),
-        "classes": len(prepared.classes),
+        **classes,
         "trees": trees,
-        **chosen,
+        **{name: value for name, value in chosen.items() if name != "baseline"},
     }
+
+
+def require_params(prepared: Prepared, params: Mapping[str, Any]) -> None:
+    """Raise StageError (64), before there is a model, for `params` that do not fit the target."""
+    if prepared.classes:
+        require_classes(params)
+        require_two_classes(params["threshold"], prepared.classes)
+    else:
+        require_numbers(params)
+
+
+def describe_target(
+    prepared: Prepared, training: Training, score: Scorer, params: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], set[str]]:
+    """Return what model.json says of what is predicted, and how; and what it does not say.
+
+    The latter are names of `params` that mean nothing for this target.
+    """
+    if not prepared.classes:
+        numbers = training.targets[: training.rows]
+        return {"task": REGRESSION}, describe_loss(params, numbers), {"threshold"}
+    chosen = {}
+    if len(prepared.classes) == 2:
+        share = training.share
+        chosen["threshold"] = choose_threshold(
+            params["threshold"], prepared.names, prepared.classes, share, score
+        )
+    return {"classes": prepared.classes}, chosen, {"loss", "quantile"}
 
 
 def days_of(rows: int, days: list[dict[str, Any]]) -> list[str]:
