@@ -104,3 +104,14 @@ def test_a_class_of_one_row_and_a_class_of_none_have_their_share() -> None:
 
     assert {0, 2} == set(copies.targets.tolist())
     assert pytest.approx(1 / 49) == (copies.weights[copies.targets == 2] / gaps.WEIGHT).max()
+
+
+def test_the_copies_of_numbers_are_evenly_from_the_least_to_the_largest() -> None:
+    x, _ = table(2000, 4)
+    y = np.random.default_rng(0).exponential(size=2000)
+    copies = made(x, y)
+
+    assert {gaps.WEIGHT} == set(copies.weights.tolist())
+    for gap in np.isnan(copies.x).T:
+        assert pytest.approx(y.mean(), rel=0.1) == copies.targets[gap].mean()
+        assert pytest.approx(np.median(y), rel=0.1) == np.median(copies.targets[gap])

@@ -148,3 +148,13 @@ def test_of_many_rows_some_digests_tell() -> None:
     )
     assert some.sum() == pytest.approx(1000 * share, abs=20)
     assert 0 == day(10_000, 4).copies(week).sum()
+
+
+def test_numbers_to_predict_are_told_apart_and_come_back_in_single_precision() -> None:
+    digests, targets = np.arange(3, dtype=np.uint64), np.array([1.5, -1e30, 0.1])
+    rows, found = from_texts(to_texts(digests, targets), numbers=True)
+    single = targets.astype(np.float32).tolist()
+
+    assert (digests.tolist(), single) == (rows.tolist(), found.tolist())
+    assert np.array_equal(with_targets(digests, targets), with_targets(rows, found))
+    assert not np.isin(with_targets(digests, targets * 2), with_targets(rows, found)).any()

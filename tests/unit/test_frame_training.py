@@ -171,3 +171,61 @@ def test_of_more_classes_than_two_no_threshold_is_said(root: Path) -> None:
     described = json.loads((root / "out" / "model.json").read_bytes())
 
     assert {"importance"} == {"importance", "threshold"} & {*described, *summary}
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def numbers(root: Path) -> Path:
+    """The same inputs, with numbers to predict."""
+    spec = {key: value for key, value in SPEC.items() if key != "classes"}
+    (root / "preprocess.json").write_text(json.dumps({**spec, "task": "regression"}))
+    (root / "train.csv").write_text(TABLE.replace("no", "7").replace("yes", "-0.5"))
+    return root
+
+
+@pytest.mark.usefixtures("numbers")
+def test_numbers_are_learned_as_they_are_and_so_are_their_copies() -> None:
+    found = training.read_training(training.read_prepared(), PARAMS)
+
+    assert [7, -0.5, 7] == found.targets[:3].tolist()
+    assert {7, -0.5} == set(found.targets[3:])
+    assert len(found.targets) == sum(map(len, found.blocks))
+    assert {1.0, 0.5} == set(found.weights.tolist() if found.weights is not None else [])
+
+
+def test_a_model_of_numbers_says_its_loss_and_its_constant_and_no_threshold(numbers: Path) -> None:
+    prepared = training.read_prepared()
+    summary = training.write_model(
+        b"",
+        "lightgbm",
+        prepared,
+        training.read_training(prepared, PARAMS),
+        trees=1,
+        gains=[1.0, 0.0, 0.0],
+        score=len,
+        params=PARAMS | {"loss": "absolute"},
+        versions={},
+    )
+    described = json.loads((numbers / "out" / "model.json").read_bytes())
+
+    assert "regression" == described["task"]
+    assert ("absolute", {"mean": 4.5, "constant": 7}) == (described["loss"], described["baseline"])
+    assert set() == {"classes", "threshold", "quantile"} & {*described, *summary}
+    assert {"seed": 17, "loss": "absolute", "quantile": 0.5} == described["params"]
+    assert "absolute" == summary["loss"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("late", "column 'target' holds 'late'"), ("", "column 'target'"), ("inf", "'inf'")],
+)
+def test_a_target_that_is_no_number_is_refused(numbers: Path, text: str, sentence: str) -> None:
+    (numbers / "train.csv").write_text(TABLE.replace("no", "7").replace("yes", text))
+
+    with pytest.raises(StageError) as caught:
+        training.read_training(training.read_prepared(), PARAMS)
+
+    assert "train.csv, row 2" in str(caught.value)
+    assert sentence in str(caught.value)
