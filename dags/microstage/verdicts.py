@@ -14,33 +14,53 @@ from airflow.sdk.exceptions import AirflowSkipException
 # What a promotion without a person must not cost, at the least favourable end of its interval.
 MARGIN = 0.02  # of the AUC
 MORE_LOSS = 1.05  # times the log loss
+MORE_ERROR = 1.02  # times the error of numbers
 METRICS = {
     "roc_auc": "AUC",
     "average_precision": "average precision",
     "log_loss": "log loss (less is better)",
     "calibration_error": "calibration error (less is better)",
     "accuracy": "accuracy",
+    "rmse": "root mean squared error (less is better)",
+    "mae": "mean absolute error (less is better)",
+    "median_error": "median absolute error (less is better)",
+    "r2": "R²",
+    "skill": "skill: what it saves of a constant's loss",
+    "poisson_deviance": "Poisson deviance (less is better)",
+    "pinball_loss": "pinball loss (less is better)",
+    "coverage": "coverage: share of the targets up to the prediction",
 }
 
 
 def automatic(policy: str, comparison: dict[str, Any]) -> bool:
     """Tell whether to promote without asking; False: ask. Raises AirflowSkipException for a no.
 
-    Not worse is what has no clear difference and, at the lower end of the interval, loses at most
-    MARGIN of the AUC: a wide interval alone is no evidence. Whatever the verdict, a model that may
-    be no better than chance, or whose probabilities are worse, is a person's decision.
+    Not worse is what has no clear difference and, at the worse end of the interval, loses at most
+    MARGIN of the AUC, or has at most MORE_ERROR: a wide interval alone is no evidence. Whatever the
+    verdict, a model that may be no better than chance, or than a constant, or whose probabilities
+    are worse, is a person's decision.
     """
     if policy == "off" or comparison["verdict"] == "not_comparable":
         return False
-    challenger, champion = comparison["challenger"], comparison["champion"] or {}
-    verdict, low = comparison["verdict"], (comparison["difference"] or {}).get("low", 0)
+    verdict = comparison["verdict"]
     if verdict == "worse" or (policy == "better" and verdict == "no_clear_difference"):
         raise AirflowSkipException(f"Production stays as it is: {comparison['reason']}")
-    return bool(
-        challenger["roc_auc_low"] > 0.5
-        and low > -MARGIN
-        and challenger["log_loss"] <= MORE_LOSS * champion.get("log_loss", float("inf"))
-    )
+    return _is_sure(comparison)
+
+
+def _is_sure(comparison: dict[str, Any]) -> bool:
+    """Tell whether the new model is worth something, and surely not much worse than the other."""
+    challenger, champion = comparison["challenger"], comparison["champion"] or {}
+    difference, metric = comparison["difference"] or {}, comparison["metric"]
+    if metric == "roc_auc":
+        return bool(
+            challenger["roc_auc_low"] > 0.5
+            and difference.get("low", 0) > -MARGIN
+            and challenger["log_loss"] <= MORE_LOSS * champion.get("log_loss", float("inf"))
+        )
+    # Of an error less is better; models of which one has no error at all cannot be in a ratio.
+    most = (MORE_ERROR - 1) * champion.get(metric, float("inf"))
+    return bool(challenger["skill_low"] > 0 and difference.get("high", 0) <= most)
 
 
 def body(version: dict[str, Any], comparison: dict[str, Any], report: str) -> Iterator[str]:

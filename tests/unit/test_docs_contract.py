@@ -1,5 +1,6 @@
 """docs/contract.md says what the code does: its examples go through the checks of images."""
 
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,8 @@ TEXT = (ROOT / "docs/contract.md").read_text("utf-8")
 BASE = ROOT / "containers/platform/base"  # where the frame is
 EXAMPLES: dict[str, str] = dict(re.findall(r"(?ms)^<!-- file: (\S+) -->\n```\w+\n(.*?^)```$", TEXT))
 JSON = [name for name in EXAMPLES if name.endswith(".json")]
+NUMBERS = [name for name in EXAMPLES if name.startswith("numbers/")]
+SUMMARY = ("verdict", "reason", "rows")  # of a comparison
 # What each kind of work reads in the examples: as it is below /in.
 READS = {
     "generate-data": [],
@@ -32,7 +35,7 @@ READS = {
     "split-rows": ["processed"],
     "train-model": ["processed", "split"],
     "validate-model": ["model", "split"],
-    "compare-models": ["split"],
+    "compare-models": ["challenger", "split"],
     "transform-rows": ["raw/2013-01-06", "model"],
     "predict-rows": ["model", "features"],
     "report-quality": ["predictions/2013-01-06", "model"],
@@ -56,13 +59,43 @@ def examples(tmp_path: Path) -> Path:
     files = {
         **EXAMPLES,
         "model/preprocess.json": EXAMPLES["processed/preprocess.json"],
+        "challenger/model.json": EXAMPLES["model/model.json"],
         "predictions/2013-01-06/predictions.csv": EXAMPLES["predictions/predictions.csv"],
     }
+    write(tmp_path, files)
+    return tmp_path
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Path:
+    """Those of numbers to predict, and beside them what is the same for classes."""
+    own = {name.removeprefix("numbers/"): EXAMPLES[name] for name in NUMBERS}
+    files = {name: text for name, text in EXAMPLES.items() if name.endswith("data.csv")} | own
+    header, *rows = own["processed/train_data.csv"].splitlines(keepends=True)
+    summary = {name: json.loads(own["comparison/comparison.json"])[name] for name in SUMMARY}
+    quality = json.loads(own["report/quality.json"])
+    files |= {
+        "split/train.csv": "".join([header, *rows[:5]]),
+        "split/val.csv": "".join([header, *rows[5:]]),
+        "model/preprocess.json": own["processed/preprocess.json"],
+        "challenger/model.json": own["model/model.json"],
+        "comparison/summary.json": json.dumps(summary),
+        "report/report.html": EXAMPLES["report/report.html"],
+        "report/summary.json": json.dumps(quality),
+        "predictions/2013-01-06/predictions.csv": own["predictions/predictions.csv"],
+    }
+    model = json.loads(own["model/model.json"])
+    model["trained_on"]["sha256"] = hashlib.sha256(files["split/train.csv"].encode()).hexdigest()
+    files["model/model.json"] = json.dumps(model)
+    write(tmp_path, files)
+    return tmp_path
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
-        path = tmp_path / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-    return tmp_path
 
 
 def section(heading: str) -> str:
@@ -95,6 +128,13 @@ def test_the_examples_are_what_the_checks_ask_of_an_image(work: str, examples: P
     inputs = {name: examples / name for name in READS[work]}
 
     assert [] == list(FORMATS[work](inputs, examples / WRITES[work]))
+
+
+@pytest.mark.parametrize("work", FORMATS)
+def test_so_are_the_examples_of_numbers_to_predict(work: str, numbers: Path) -> None:
+    inputs = {name: numbers / name for name in READS[work]}
+
+    assert [] == list(FORMATS[work](inputs, numbers / WRITES[work]))
 
 
 @pytest.mark.parametrize("name", JSON)

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -112,6 +112,28 @@ def differs(what: str, expected: object, actual: object) -> Problems:
         yield f"{what}: expected {str(expected)[:200]}, found {str(actual)[:200]}"
 
 
+# What a model of numbers is measured by: the loss that it is trained to keep small.
+METRICS = {
+    "squared": "rmse",
+    "absolute": "mae",
+    "poisson": "poisson_deviance",
+    "quantile": "pinball_loss",
+}
+
+
+def is_regression(spec: Mapping[str, Any]) -> bool:
+    """Whether a preprocess.json or model.json is about numbers to predict."""
+    return spec.get("task") == "regression"
+
+
+def is_within(value: object, low: float = -math.inf, high: float = math.inf) -> bool:
+    return isinstance(value, int | float) and low <= value <= high
+
+
+def between(bounds: Sequence[float]) -> str:
+    return "a number from {} to {}".format(*bounds) if bounds else "a number"
+
+
 # One function for each kind of work whose files have a format of their own.
 
 
@@ -122,7 +144,7 @@ def generated(_inputs: Inputs, out: Path) -> Problems:
     if "target" in data.header:
         yield "data.csv has a column target, which would be learned from"
     if len(set(map(tuple, target.rows))) < 2:
-        yield "target.csv has rows of fewer than two classes"
+        yield "target.csv has one target in all rows, of which nothing can be learned"
 
 
 def fitted_columns(inputs: Inputs, out: Path) -> Problems:
@@ -139,8 +161,12 @@ def fitted_columns(inputs: Inputs, out: Path) -> Problems:
     yield from differs("preprocess.json, version", 1, fitted.get("version"))
     names = [column.get("name") for column in fitted.get("columns", [])]
     yield from differs("preprocess.json, names of columns", data.header, names)
-    classes = sorted(set(table.column("target")), key=by_number)
-    yield from differs("preprocess.json, classes", classes, fitted.get("classes"))
+    if is_regression(fitted):
+        found = set(fitted).intersection(("classes", "class_counts"))
+        yield from differs("preprocess.json, of classes where numbers are predicted", set(), found)
+    else:
+        classes = sorted(set(table.column("target")), key=by_number)
+        yield from differs("preprocess.json, classes", classes, fitted.get("classes"))
     counts = [
         {"day": day.removeprefix("raw/"), "rows": len(read_table(inputs[day] / "data.csv").rows)}
         for day in days
@@ -167,7 +193,10 @@ def trained(inputs: Inputs, out: Path) -> Problems:
     fitted = read_json(inputs["processed"] / "preprocess.json")
     yield from differs("model.json, version", 1, model.get("version"))
     yield from differs("model.json, features", table.header[:-1], model.get("features"))
-    yield from differs("model.json, classes", fitted["classes"], model.get("classes"))
+    for key in ("classes", "task"):
+        yield from differs(f"model.json, {key}", fitted.get(key), model.get(key))
+    if is_regression(fitted):
+        yield from unsaid_loss(model)
     if not isinstance(model.get("format"), str):
         yield "model.json does not say its format"
     expected = {"rows": len(table.rows), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -179,13 +208,30 @@ def trained(inputs: Inputs, out: Path) -> Problems:
         yield "preprocess.json is no copy of processed/preprocess.json, byte for byte"
 
 
+def unsaid_loss(model: Mapping[str, Any]) -> Problems:
+    """What a model of numbers does not say of what it keeps small."""
+    loss, baseline = model.get("loss"), model.get("baseline")
+    if loss not in METRICS:
+        yield f"model.json, loss: expected one of {', '.join(METRICS)}, found {loss}"
+    elif loss == "quantile" and not is_within(model.get("quantile"), 0, 1):
+        yield f"model.json, quantile: expected 0 to 1, found {model.get('quantile')}"
+    found = baseline if isinstance(baseline, dict) else {}
+    for name in ("mean", "constant"):
+        if not is_within(found.get(name)):
+            yield f"model.json, baseline, {name}: expected a number, found {found.get(name)}"
+
+
 def validated(inputs: Inputs, out: Path) -> Problems:
     rows, metrics = read_table(inputs["split"] / "val.csv").rows, read_json(out / "metrics.json")
     yield from differs("metrics.json, rows", len(rows), metrics.get("rows"))
-    for name in ("accuracy", "roc_auc"):
-        value = metrics.get(name)
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
-            yield f"metrics.json, {name}: expected a number from 0 to 1, found {value}"
+    model = read_json(inputs["model"] / "model.json")
+    if is_regression(model):
+        measures = {"rmse": (0, math.inf), "mae": (0, math.inf), METRICS[model["loss"]]: ()}
+    else:
+        measures = {"accuracy": (0, 1), "roc_auc": (0, 1)}
+    for name, bounds in measures.items():
+        if not is_within(metrics.get(name), *bounds):
+            yield f"metrics.json, {name}: expected {between(bounds)}, found {metrics.get(name)}"
     for path in sorted(out.glob("*.csv")):
         if not read_table(path).rows:
             yield f"{path.name} has no rows"
@@ -204,11 +250,18 @@ def transformed(inputs: Inputs, out: Path) -> Problems:
 
 def predicted(inputs: Inputs, out: Path) -> Problems:
     rows = read_table(inputs["features"] / "data.csv").rows
-    classes = read_json(inputs["model"] / "model.json")["classes"]
-    table = read_table(out / "predictions.csv")
+    model, table = read_json(inputs["model"] / "model.json"), read_table(out / "predictions.csv")
+    yield from differs("rows of predictions.csv", len(rows), len(table.rows))
+    if is_regression(model):
+        yield from differs("columns of predictions.csv", ["prediction"], table.header)
+        for number, (cell, *_) in enumerate(table.rows, 1):
+            if not math.isfinite(as_number(cell)):
+                yield f"predictions.csv, row {number}: {cell!r} is no number"
+                return  # one row says enough
+        return
+    classes = model["classes"]
     header = ["class", *(f"probability_{label}" for label in classes)]
     yield from differs("columns of predictions.csv", header, table.header)
-    yield from differs("rows of predictions.csv", len(rows), len(table.rows))
     for number, (label, *cells) in enumerate(table.rows, 1):
         values = [as_number(cell) for cell in cells]
         if label not in classes:
@@ -220,7 +273,7 @@ def predicted(inputs: Inputs, out: Path) -> Problems:
         return  # one row says enough
 
 
-def compared(_inputs: Inputs, out: Path) -> Problems:
+def compared(inputs: Inputs, out: Path) -> Problems:
     """Without a champion, as the checks run it."""
     comparison, summary = (read_json(out / name) for name in ("comparison.json", "summary.json"))
     yield from differs("comparison.json, version", 1, comparison.get("version"))
@@ -233,10 +286,17 @@ def compared(_inputs: Inputs, out: Path) -> Problems:
     if not isinstance(rows, int) or rows < 2 or not days or not isinstance(days, list):
         yield f"comparison.json: expected rows and days, found {rows} and {days}"
     challenger, proof = comparison.get("challenger") or {}, comparison.get("proof") or {}
-    for name in ("roc_auc", "accuracy", "average_precision"):
-        value = challenger.get(name)
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
-            yield f"comparison.json, challenger, {name}: expected 0 to 1, found {value}"
+    model, metric = read_json(inputs["challenger"] / "model.json"), comparison.get("metric")
+    if is_regression(model):
+        yield from differs("comparison.json, metric", METRICS[model["loss"]], metric)
+        measures = {"rmse": (0, math.inf), "mae": (0, math.inf), "skill_low": (-math.inf, 1)}
+    else:
+        yield from differs("comparison.json, metric", "roc_auc", metric)
+        measures = dict.fromkeys(("roc_auc", "accuracy", "average_precision"), (0, 1))
+    for name, bounds in measures.items():
+        if not is_within(challenger.get(name), *bounds):
+            found = challenger.get(name)
+            yield f"comparison.json, challenger, {name}: expected {between(bounds)}, found {found}"
     if odd := {"challenger_trained_on", "champion_trained_on", "left_out"}.difference(proof):
         yield f"comparison.json, proof: {min(odd)} is missing"
     same = {"verdict", "reason", "rows"}
@@ -258,7 +318,9 @@ def reported(inputs: Inputs, out: Path) -> Problems:
     columns = read_json(inputs["model"] / "preprocess.json")["columns"]
     names = sorted(column["name"] for column in columns)
     yield from differs("quality.json, drift", names, sorted(found.get("drift") or ()))
-    same = ("rows", "ok", "roc_auc", "log_loss")
+    numbers = is_regression(read_json(inputs["model"] / "model.json"))
+    yield from differs("quality.json, task", "regression" if numbers else None, found.get("task"))
+    same = ("rows", "ok", *(("rmse", "mae", "skill") if numbers else ("roc_auc", "log_loss")))
     yield from differs("summary.json", [found.get(n) for n in same], [summary.get(n) for n in same])
     yield from faults_of_page(out / "report.html")
 
