@@ -37,6 +37,7 @@ def comparison(verdict: str, **more: Any) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "reason": "Because.",
+        "metric": "roc_auc",
         "challenger": {"roc_auc": 0.641, "log_loss": 0.5, "roc_auc_low": 0.6},
         "champion": {"name": "microstage", "version": "2", "roc_auc": 0.629, "log_loss": 0.51},
         "difference": {"low": -0.01, "high": 0.03},
@@ -152,6 +153,43 @@ def test_a_doubtful_model_is_a_persons_decision_whatever_the_verdict(
     doubtful = comparison("better", difference=BETTER, challenger=challenger)
 
     assert automatic("better", doubtful) is False
+
+
+# Of numbers: an error, of which less is better, and what is saved of a constant's loss.
+NUMBERS = {
+    "metric": "rmse",
+    "challenger": {"rmse": 10.0, "skill": 0.3, "skill_low": 0.25},
+    "champion": {"version": "2", "rmse": 10.4, "skill": 0.28},
+}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "difference", "expected"),
+    [
+        ("better", {"low": -0.8, "high": -0.1}, True),
+        ("no_clear_difference", {"low": -0.6, "high": 0.2}, True),
+        ("no_clear_difference", {"low": -2.5, "high": 1.7}, False),  # may be far worse
+        ("first", None, True),
+    ],
+)
+def test_of_errors_less_is_better(verdict: str, difference: Any, expected: bool) -> None:
+    found = automatic("not_worse", comparison(verdict, difference=difference, **NUMBERS))
+
+    assert expected == found
+
+
+def test_a_model_of_numbers_that_may_be_no_better_than_a_constant_is_a_persons_decision() -> None:
+    numbers = NUMBERS | {"challenger": {"rmse": 10.0, "skill": 0.02, "skill_low": -0.01}}
+    doubtful = comparison("better", difference={"low": -0.8, "high": -0.1}, **numbers)
+
+    assert automatic("better", doubtful) is False
+
+
+def test_a_person_sees_the_errors_of_numbers() -> None:
+    text = list(body(VERSION, comparison("better", **NUMBERS), ""))
+
+    assert "| root mean squared error (less is better) | 10.0000 | 10.4000 |" in text
+    assert not [line for line in text if "AUC" in line]
 
 
 @pytest.mark.parametrize(("value", "expected"), [(" Better ", "better"), ("OFF", "off")])

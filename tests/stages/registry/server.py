@@ -169,8 +169,8 @@ RAW = {
 }
 
 
-def model_inputs(trees: str = "one tree", roc_auc: float = 0.75) -> Files:
-    """What track reads; models differ by their text and how good they are."""
+def model_inputs(trees: str = "one tree", roc_auc: float = 0.75, *, numbers: bool = False) -> Files:
+    """What track reads; models differ by their text, how good they are, and what they predict."""
     model = {
         "version": 1,
         "format": "lightgbm",
@@ -181,6 +181,10 @@ def model_inputs(trees: str = "one tree", roc_auc: float = 0.75) -> Files:
         "versions": {"lightgbm": "4.7.0"},
     }
     metrics = {"rows": 800, "classes": ["0", "1"], "roc_auc": roc_auc, "log_loss": 0.5}
+    if numbers:
+        del model["classes"]
+        model |= {"task": "regression", "loss": "squared"}
+        metrics = {"rows": 800, "task": "regression", "rmse": 3.5, "mae": 2.25, "r2": None}
     spec = json.dumps({"version": 1, "columns": [], "classes": ["0", "1"], "days": []})
     raw = {f"raw/{file}": digest for file, digest in RAW.items()}
     raw |= {f"raw/{day}/summary.json": sha256(day) for day in DAYS}

@@ -49,6 +49,16 @@ def test_a_run_says_how_the_model_was_made(mlflow: Mlflow) -> None:
     assert sha256("a,target\n1,0\n") == tags["sha256.split/train.csv"]
 
 
+def test_a_model_of_numbers_is_told_by_its_errors(mlflow: Mlflow) -> None:
+    mlflow.ok("track", model_inputs(numbers=True))
+    (run,) = mlflow.runs()
+
+    assert {"rows": 800, "rmse": 3.5, "mae": 2.25} == values(run, "metrics")
+    assert "regression" == values(run, "params")["task"]
+    assert "classes" not in values(run, "params")
+    assert "RMSE 3.500, MAE 2.250" in values(run, "tags")["mlflow.note.content"]
+
+
 def test_all_files_are_there(mlflow: Mlflow) -> None:
     files: Any = model_inputs()
     mlflow.ok("track", files)

@@ -72,6 +72,19 @@ def test_late_begins_at_15_minutes(new_year: Result, flight: tuple[str, ...], la
     assert {"target": late} == target
 
 
+def test_the_target_may_be_minutes_of_delay(run_stage: RunStage, new_year: Result) -> None:
+    minutes = run_stage("replay", "generate", date="2013-01-01", target="minutes")
+    delays = [int(row["target"]) for row in table(minutes.out / "target.csv")]
+
+    assert [11, 20, 33, -18] == delays[:4]
+    assert [str(int(delay >= 15)) for delay in delays] == [
+        row["target"] for row in table(new_year.out / "target.csv")
+    ]
+    assert (new_year.out / "data.csv").read_bytes() == (minutes.out / "data.csv").read_bytes()
+    expected = {**new_year.summary, "mean_delay": round(sum(delays) / 831, 3)}
+    assert expected == minutes.summary
+
+
 def test_no_column_is_known_only_after_departure(new_year: Result) -> None:
     timetable = {
         "carrier",
