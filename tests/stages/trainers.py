@@ -52,7 +52,10 @@ def inputs(x: np.ndarray, y: np.ndarray, classes: int) -> Inputs:
 
 
 def prepared(kinds: Mapping[str, int], x: np.ndarray, y: np.ndarray, classes: int) -> Inputs:
-    """Likewise, of other features; kinds: of each, the number of categories."""
+    """Likewise, of other features; kinds: of each, the number of categories.
+
+    classes: 0 where the targets are numbers.
+    """
     columns = [
         {"name": name, "kind": "categorical", "categories": [str(code) for code in range(count)]}
         if count
@@ -62,10 +65,10 @@ def prepared(kinds: Mapping[str, int], x: np.ndarray, y: np.ndarray, classes: in
     spec = {
         "version": 1,
         "columns": columns,
-        "classes": [str(code) for code in range(classes)],
+        **({"classes": [str(k) for k in range(classes)]} if classes else {"task": "regression"}),
         "days": [{"day": "2013-01-01", "rows": len(x)}],
     }
-    labels = (str(code) for code in y)
+    labels = map(str, y.tolist())
     rows = "".join(f"{row},{label}\n" for row, label in zip(lines(x), labels, strict=True))
     return {
         "processed": {"preprocess.json": json.dumps(spec)},
