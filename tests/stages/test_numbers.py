@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import Result, RunStage
+from harness import Input, Result, RunStage
 from trainers import Inputs, fit, prepared, table
 
 each_trainer = pytest.mark.parametrize("image", ["train", "train_sklearn", "train_xgboost"])
@@ -32,7 +32,7 @@ def told(loss: str) -> dict[str, object]:
 
 def served(run_stage: RunStage, fitted: Result, x: np.ndarray) -> np.ndarray:
     """The predictions that predict gives with the model, float64 (rows,)."""
-    files = {"model": fitted.out, "features": table(x, KINDS)}
+    files: dict[str, Input] = {"model": fitted.out, "features": table(x, KINDS)}
     result = run_stage("predict", "predict", inputs=files)
     assert (0, "") == (result.code, result.stderr)
     header, *found = csv.reader((result.out / "predictions.csv").read_text("utf-8").splitlines())
