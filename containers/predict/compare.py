@@ -13,10 +13,10 @@ from learned_rows import (
     tell_untaught,
     untaught,
 )
-from measures import require_two_classes
 from new_rows import Group, check_digests, find_obstacle, find_their_copies, group_rows
-from paired import measure_all, score
+from paired import measure_all, score_both
 from stageframe import IN, OUT, StageError, write_json
+from tasks import task_of
 from verdicts import Rows, conclude
 
 
@@ -32,8 +32,8 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
     challenger, champion = load_candidate(IN / "challenger"), load_champion()
     groups = group_rows(challenger, champion, check_digests(challenger))
     obstacle = find_obstacle(challenger, champion, groups) if champion else ""
-    classes = challenger.model.classes
-    rows = score(challenger, None if obstacle else champion)
+    classes, task = challenger.model.classes, task_of(challenger.model)
+    rows = score_both(challenger, None if obstacle else champion)
     ours = find_own_copies(mark(rows.digests[0], rows.y, classes), challenger.model)
     require_news(ours, rows.y)
     theirs = Copies(np.zeros(len(rows.y), bool), {})
@@ -43,16 +43,17 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
         )
     known = known_to_champion(len(rows.y), groups)
     new = ~(ours.rows | theirs.rows | known)
-    if len(rows.scores) > 1 and len(np.unique(rows.y[new])) < 2:
-        obstacle = "The rows that neither model has learned from are all of one class"
+    if len(rows.models) > 1 and len(np.unique(rows.y[new])) < 2:
+        one = "class" if classes else "target"
+        obstacle = f"The rows that neither model has learned from are all of one {one}"
         if champion and not new.any():
             obstacle = f"Version {champion.version['version']} in production knows: {theirs.told()}"
     if obstacle:
         new = ~ours.rows
-    y, scores = rows.y[new], [one[new] for one in rows.scores[: 1 if obstacle else None]]
-    require_two_classes(y, classes)
-    thresholds = rows.thresholds[: len(scores)]
-    measured, difference = measure_all(y, scores, thresholds, classes, resamples, seed)
+    models = rows.models[: 1 if obstacle else None]
+    y, outputs = rows.y[new], [one[new] for one in rows.outputs[: len(models)]]
+    task.require_evidence(y, challenger.model)
+    measured, difference = measure_all(y, outputs, models, resamples, seed)
     gone = {*ours.days, *(() if obstacle else theirs.days)}
     days = [day for g in groups if obstacle or not g.known for day in g.days if day not in gone]
     measured_on = Rows(len(y), days, challenger.whole_days)
@@ -63,7 +64,7 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
         "version": 1,
         "verdict": verdict,
         "reason": f"{reason}{tell_copies(ours, theirs)}",
-        "metric": "roc_auc",
+        "metric": task.metric_of(challenger.model),
         "days": days,
         "rows": len(y),
         "challenger": measured[0],
@@ -92,7 +93,7 @@ def known_to_champion(rows: int, groups: list[Group]) -> np.ndarray:
     return np.repeat([group.known for group in groups], [group.rows for group in groups])
 
 
-def described(champion: Candidate, measured: list[dict[str, float]]) -> dict[str, Any]:
+def described(champion: Candidate, measured: list[dict[str, Any]]) -> dict[str, Any]:
     """Return which version the champion is, and its metrics; None for each if not measured."""
     version = {key: champion.version[key] for key in ("name", "version")}
     return version | (measured[1] if len(measured) > 1 else dict.fromkeys(measured[0]))
@@ -101,17 +102,18 @@ def described(champion: Candidate, measured: list[dict[str, float]]) -> dict[str
 def in_short(comparison: dict[str, Any]) -> dict[str, Any]:
     """Return the summary of comparison.json."""
     ours, theirs = comparison["challenger"], comparison["champion"] or {}
-    difference = comparison["difference"] or {}
+    difference, metric = comparison["difference"] or {}, comparison["metric"]
+    also = "log_loss" if "log_loss" in ours else "skill"
     return {
         "verdict": comparison["verdict"],
         "reason": comparison["reason"],
         "rows": comparison["rows"],
         "days": len(comparison["days"]),
-        "challenger_roc_auc": ours["roc_auc"],
-        "champion_roc_auc": theirs.get("roc_auc"),
-        "challenger_log_loss": ours["log_loss"],
-        "champion_log_loss": theirs.get("log_loss"),
-        "difference": difference.get("roc_auc"),
+        f"challenger_{metric}": ours[metric],
+        f"champion_{metric}": theirs.get(metric),
+        f"challenger_{also}": ours[also],
+        f"champion_{also}": theirs.get(also),
+        "difference": difference.get(metric),
         "low": difference.get("low"),
         "high": difference.get("high"),
         "champion_version": theirs.get("version"),

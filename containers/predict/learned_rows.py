@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from models import Model
+from models import Model, read_rows
 from stageframe import IN, StageError, read_json, shown
 from stageframe.rows import Group, Known, RowDigests, from_texts, with_targets
-from stageframe.tables import read_table, read_texts
+from stageframe.tables import read_texts
+from stageframe.tasks import is_regression
 from stageframe.training import days_of
 
 REST = 0.1  # of a day: where fewer rows are new, the day is another one that came again
@@ -49,26 +50,27 @@ class Marked(NamedTuple):
 
     digests: np.ndarray  # uint64 (rows,), of their features
     labelled: np.ndarray  # uint64 (rows,), with their targets
-    codes: np.ndarray  # int (rows,), of their targets
+    targets: np.ndarray  # (rows,), codes of classes, int, or numbers
 
 
-def mark(digests: np.ndarray, codes: np.ndarray, classes: list[str]) -> Marked:
-    """Return rows by their digests, uint64 (rows,), and the codes of their targets."""
-    return Marked(digests, with_targets(digests, codes, classes), codes)
+def mark(digests: np.ndarray, targets: np.ndarray, classes: list[str]) -> Marked:
+    """Return rows by their digests, uint64 (rows,), and their targets, codes if of `classes`."""
+    return Marked(digests, with_targets(digests, targets, classes), targets)
 
 
 def read_learned(model: Model) -> Marked:
     """Return the rows of train.csv."""
     digest = RowDigests(columns_of(model))
-    table = read_table(TRAIN, model.features, model.classes)
-    parts = [(digest(x), y) for x, y in table]
-    digests, codes = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return mark(digests, codes, model.classes)
+    parts = [(digest(x), y) for x, y in read_rows(model, TRAIN)]
+    digests, targets = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return mark(digests, targets, model.classes)
 
 
 def read_known(path: Path, learned: Sequence[str]) -> Known | None:
     """Return what a preprocess.json says of the rows of these days; None if it says nothing."""
-    prepared = read_json(path, "days", "classes", version=1)
+    prepared = read_json(path, "days", version=1)
+    numbers = is_regression(path, prepared)
+    classes = [] if numbers else prepared["classes"]
     rows = {day["day"]: day["rows"] for day in prepared["days"] if day["day"] in learned}
     digests = prepared.get("digests") or {"days": {}}
     if not digests["days"].keys() >= rows.keys():
@@ -76,7 +78,7 @@ def read_known(path: Path, learned: Sequence[str]) -> Known | None:
     groups = {}
     try:
         for day, number in rows.items():
-            marked = mark(*from_texts(digests["days"][day]), prepared["classes"])
+            marked = mark(*from_texts(digests["days"][day], numbers=numbers), classes)
             groups[day] = Group(marked.digests, marked.labelled, number)
     except (TypeError, ValueError, LookupError) as error:
         sentence = f"{shown(path)}: the digests of {day} are not as fit writes them: run it again"
@@ -122,8 +124,8 @@ def find_copies(val: Marked, parts: list[tuple[str, int]], known: Known) -> Copi
     found, days = [], dict[str, str]()
     stops = np.cumsum([rows for _, rows in parts])[:-1]
     split = zip(parts, *(np.split(column, stops) for column in val), strict=True)
-    for (day, rows), digests, labelled, codes in split:
-        copied = known.copies(digests, labelled, codes)
+    for (day, rows), digests, labelled, targets in split:
+        copied = known.copies(digests, labelled, targets)
         if copied.sum() > (1 - REST) * rows or (known.share < 1 and copied.any()):
             days[day] = known.nearest(labelled)
             copied[:] = True
@@ -134,7 +136,7 @@ def find_copies(val: Marked, parts: list[tuple[str, int]], known: Known) -> Copi
 def require_news(copies: Copies, y: np.ndarray) -> None:
     """Raise StageError (65) where the rows that are no copies do not tell how good a model is.
 
-    y: codes of the true classes, int (rows,).
+    y: targets (rows,).
     """
     left = np.unique(y[~copies.rows])
     if not copies.rows.any() or len(left) > 1:
@@ -151,7 +153,7 @@ def untaught(y: np.ndarray, classes: list[str]) -> list[str]:
 
     Of two classes there are none: a trainer wants rows of both.
     """
-    if len(classes) == 2:
+    if len(classes) < 3:
         return []
     names = {classes[k] for k in np.unique(y).tolist()}
     for _, (targets,) in read_texts(TRAIN, ["target"]):

@@ -1,14 +1,17 @@
 """Trained models, whatever trained them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import treelite
+from losses import Loss, loss_of
 from stageframe import StageError, read_json, shown
+from stageframe.tables import read_table
+from stageframe.tasks import is_regression
 
 # How model.txt is read, by the format that model.json names. None of them can run code.
 LOADERS: dict[str, Callable[[str], treelite.Model]] = {
@@ -29,15 +32,24 @@ class Model:
     """Whether LightGBM wrote it."""
     features: list[str]
     classes: list[str]
+    """Those that are predicted; none where numbers are."""
     spec: dict[str, Any]
     threshold: float | None = None
     """Above which probability the second of two classes is predicted; None: the likeliest is."""
+    loss: Loss | None = None
+    """What a model of numbers keeps small; None: it is of classes."""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it gives for a row: a probability of each class, or one."""
+        return len(self.classes) or 1
 
 
 def load_model(folder: Path) -> Model:
     """Return the model of a folder. Raises StageError where its files do not fit together."""
     path = folder / "model.json"
-    spec = read_json(path, "format", "features", "classes", version=1)
+    spec = read_json(path, "format", "features", version=1)
+    numbers = is_regression(path, spec)
     if spec["format"] not in LOADERS:
         raise StageError(
             f"{shown(path)}: format {spec['format']!r} is none of {', '.join(LOADERS)}:"
@@ -51,8 +63,18 @@ def load_model(folder: Path) -> Model:
             f" {len(spec['features'])}: train again"
         )
     lightgbm = spec["format"] == "lightgbm"
-    threshold = threshold_of(folder / "model.json", spec)
+    said = folder / "model.json"
+    if numbers:
+        loss = loss_of(said, spec)
+        return Model(path, trees, lightgbm, spec["features"], [], spec, loss=loss)
+    threshold = threshold_of(said, spec)
     return Model(path, trees, lightgbm, spec["features"], spec["classes"], spec, threshold)
+
+
+def read_rows(model: Model, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield a table of features and targets, as read_table does: codes of classes, or numbers."""
+    numbers = model.loss is not None
+    yield from read_table(path, model.features, model.classes, numbers=numbers)
 
 
 def threshold_of(path: Path, spec: dict[str, Any]) -> float | None:
@@ -81,25 +103,28 @@ def load_trees(path: Path, form: str) -> treelite.Model:
         raise StageError(f"{shown(path)} is no whole {form} model: train again") from error
 
 
-def probabilities(model: Model, x: np.ndarray) -> np.ndarray:
-    """Return probabilities, float64 (rows, classes); x: float64 (rows, features), NaN = missing.
+def score(model: Model, x: np.ndarray) -> np.ndarray:
+    """Return probabilities, float64 (rows, classes), or the numbers that are predicted, (rows, 1).
 
-    They are the trainer's own, bit for bit: LightGBM's, XGBoost's, and those of scikit-learn's
-    histogram gradient boosting.
+    x: float64 (rows, features), NaN = missing. They are the trainer's own, bit for bit: LightGBM's,
+    XGBoost's, and those of scikit-learn's histogram gradient boosting.
     """
     by_softmax = model.trees.get_header_accessor().get_field("postprocessor") == "softmax"
     # XGBoost computes in single precision, as treelite does, and is left to it.
     by_softmax &= model.trees.output_type == "float64"
     raw = treelite.gtil.predict(model.trees, x, pred_margin=by_softmax)
     scores: np.ndarray = raw[:, 0, :].astype(float)
+    if model.loss and not np.isfinite(scores).all():
+        raise StageError(f"{shown(model.path)} predicts what is no finite number: train again")
     if by_softmax:
         scores = softmax(scores, lightgbm=model.lightgbm)
-    if scores.shape[1] == 1:
+    if scores.shape[1] == 1 and not model.loss:
         scores = np.hstack([1 - scores, scores])
-    if scores.shape[1] != len(model.classes):
+    if scores.shape[1] != model.outputs:
+        named = "a number" if model.loss else len(model.classes)
         raise StageError(
-            f"{shown(model.path)} scores {scores.shape[1]} classes, model.json names"
-            f" {len(model.classes)}: train again"
+            f"{shown(model.path)} scores {scores.shape[1]} classes, model.json names {named}: train"
+            " again"
         )
     return scores
 

@@ -100,11 +100,9 @@ def find_their_copies(
 
 def find_obstacle(challenger: Candidate, champion: Candidate, groups: list[Group]) -> str:
     """Return why the champion cannot be measured on the challenger's rows, or ""."""
-    ours, theirs = challenger.model.classes, champion.model.classes
     it = f"ersion {champion.version['version']} in production"
-    if odd := set(ours) ^ set(theirs):
-        knows, not_ = ("V" + it, "this model") if min(odd) in theirs else ("This model", "v" + it)
-        return f"{knows} knows the class {min(odd)!r}, which {not_} does not"
+    if other := find_other_target(challenger, champion, it):
+        return other
     for name in champion.model.features:
         kind = champion.columns[name]["kind"]
         if name not in challenger.model.features:
@@ -121,4 +119,16 @@ def find_obstacle(challenger: Candidate, champion: Candidate, groups: list[Group
             else "may have learned from the rows that are new"
         )
         return f"V{it} {known} to this model"
+    return ""
+
+
+def find_other_target(challenger: Candidate, champion: Candidate, it: str) -> str:
+    """Return in what the targets differ, or ""; `it` is the champion, without its first letter."""
+    if bool(challenger.model.loss) != bool(champion.model.loss):
+        what, other = ("a number", "classes") if champion.model.loss else ("classes", "a number")
+        return f"V{it} predicts {what}, this model {other}"
+    ours, theirs = challenger.model.classes, champion.model.classes
+    if odd := set(ours) ^ set(theirs):
+        knows, not_ = ("V" + it, "this model") if min(odd) in theirs else ("This model", "v" + it)
+        return f"{knows} knows the class {min(odd)!r}, which {not_} does not"
     return ""

@@ -1,55 +1,56 @@
 """Score both models of a comparison on the same rows, and measure them."""
 
 import math
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
-from bootstrap import CONFIDENCE, bootstrap, interval
+from bootstrap import CONFIDENCE, interval
 from candidates import Candidate
-from measures import measure
-from models import Model, probabilities
+from models import Model, read_rows, score
 from stageframe import IN, StageError
 from stageframe.rows import RowDigests
-from stageframe.tables import read_table
 from stageframe.values import places, same
-
-METRICS = ("roc_auc", "log_loss", "average_precision", "accuracy", "calibration_error")
+from tasks import task_of
 
 
 class Scored(NamedTuple):
     """The rows of val.csv, the challenger's first in each list."""
 
-    y: np.ndarray  # int (rows,), codes of the challenger's classes
-    scores: list[np.ndarray]  # float64 (rows, classes), each model's probabilities of these classes
+    y: np.ndarray  # (rows,), codes of the challenger's classes, or numbers
+    outputs: list[np.ndarray]  # float64 (rows, outputs), of each model, the classes in that order
     digests: list[np.ndarray]  # uint64 (rows,), of the columns that each model has
-    thresholds: list[float | None]  # by which each model predicts the second of these classes
+    models: list[Model]  # each model as it is measured: see `aligned`
 
 
-def score(challenger: Candidate, champion: Candidate | None) -> Scored:
+def score_both(challenger: Candidate, champion: Candidate | None) -> Scored:
     """Return the rows of val.csv, scored by both models."""
-    features, classes = challenger.model.features, challenger.model.classes
+    model, features = challenger.model, challenger.model.features
     columns = [challenger.columns[name] for name in features]
     digest = RowDigests(columns)
     if champion:
-        order = [champion.model.classes.index(label) for label in classes]
+        order = [champion.model.classes.index(label) for label in model.classes] or [0]
         at = [features.index(name) for name in champion.model.features]
         their_digest = RowDigests([columns[j] for j in at])
     parts = []
-    for x, codes in read_table(IN / "split" / "val.csv", features, classes):
-        parts.append([codes, probabilities(challenger.model, x), digest(x)])
+    for x, y in read_rows(model, IN / "split" / "val.csv"):
+        parts.append([y, score(model, x), digest(x)])
         if champion:
-            theirs = probabilities(champion.model, recode(x, challenger, champion))
+            theirs = score(champion.model, recode(x, challenger, champion))
             parts[-1] += [theirs[:, order], their_digest(x[:, at])]
     y, *found = (np.concatenate(part) for part in zip(*parts, strict=True))
-    models = [one.model for one in (challenger, champion) if one]
-    return Scored(y, found[::2], found[1::2], [threshold_among(one, classes) for one in models])
+    models = [model, aligned(champion.model, model)] if champion else [model]
+    return Scored(y, found[::2], found[1::2], models)
 
 
-def threshold_among(model: Model, classes: list[str]) -> float | None:
-    """Return a model's threshold where the classes may be in another order than its own."""
-    if model.threshold is None or model.classes == classes:
-        return model.threshold
-    return 1 - model.threshold
+def aligned(champion: Model, challenger: Model) -> Model:
+    """Return the champion with the challenger's order of classes, or measured by its loss."""
+    if champion.loss and challenger.loss:
+        name, quantile = challenger.loss.name, challenger.loss.quantile
+        return replace(champion, loss=replace(champion.loss, name=name, quantile=quantile))
+    if champion.threshold is None or champion.classes == challenger.classes:
+        return replace(champion, classes=challenger.classes)
+    return replace(champion, classes=challenger.classes, threshold=1 - champion.threshold)
 
 
 def recode(x: np.ndarray, challenger: Candidate, champion: Candidate) -> np.ndarray:
@@ -83,30 +84,26 @@ def exchange(values: np.ndarray, ours: list[str], theirs: list[str], name: str) 
 
 
 def measure_all(
-    y: np.ndarray,
-    scores: list[np.ndarray],
-    thresholds: list[float | None],
-    classes: list[str],
-    resamples: int,
-    seed: int,
-) -> tuple[list[dict[str, float]], dict[str, float] | None]:
-    """Return the metrics of each model; of two, how much the first has the larger AUC.
+    y: np.ndarray, outputs: list[np.ndarray], models: list[Model], resamples: int, seed: int
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Return the metrics of each model; of two, how much the first has more of what is compared.
 
-    y: codes of the true classes (rows,); scores: of each model, probabilities (rows, classes);
-    thresholds: of each model, see measure.
+    y: targets (rows,); outputs: of each model, (rows, outputs).
     """
-    drawn = bootstrap(y, scores, resamples, seed)
+    task = task_of(models[0])
+    drawn, metric = task.resample(y, outputs, models, resamples, seed), task.metric_of(models[0])
     measured = []
-    for one, threshold, aucs in zip(scores, thresholds, drawn, strict=True):
-        metrics, _ = measure(y, one, classes, threshold)
-        low, high = interval(aucs)
-        bounds = {"roc_auc_low": low, "roc_auc_high": high}
-        measured.append({name: metrics[name] for name in METRICS} | bounds)
+    for i, (one, model) in enumerate(zip(outputs, models, strict=True)):
+        metrics, _ = task.measure(y, one, model)
+        bounds = {}
+        for name, values in drawn.items():
+            bounds[f"{name}_low"], bounds[f"{name}_high"] = interval(values[i])
+        measured.append({name: metrics[name] for name in task.compared(model)} | bounds)
     if len(measured) == 1:
         return measured, None
-    low, high = interval(drawn[0] - drawn[1])
+    low, high = interval(drawn[metric][0] - drawn[metric][1])
     return measured, {
-        "roc_auc": measured[0]["roc_auc"] - measured[1]["roc_auc"],
+        metric: measured[0][metric] - measured[1][metric],
         "low": low,
         "high": high,
         "confidence": CONFIDENCE,

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 from learned_rows import columns_of, find_own_copies, mark, require_news, tell_untaught, untaught
-from measures import CURVES, histogram, measure, require_two_classes
-from models import load_model, probabilities
+from models import load_model, read_rows, score
 from stageframe import IN, OUT, write_json
 from stageframe.csv_files import write_csv
 from stageframe.rows import RowDigests
-from stageframe.tables import read_table
+from tasks import task_of
 
 
 def validate() -> dict[str, Any]:
@@ -18,25 +17,24 @@ def validate() -> dict[str, Any]:
     Rows that the model has learned from, though they have come by another name, are left out.
     """
     model = load_model(IN / "model")
-    digest = RowDigests(columns_of(model))
-    blocks = read_table(IN / "split" / "val.csv", model.features, model.classes)
-    parts = [(y, probabilities(model, x), digest(x)) for x, y in blocks]
-    y, scores, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
+    task, digest = task_of(model), RowDigests(columns_of(model))
+    rows = read_rows(model, IN / "split" / "val.csv")
+    parts = [(y, score(model, x), digest(x)) for x, y in rows]
+    y, outputs, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
     copies = find_own_copies(mark(digests, y, model.classes), model)
     require_news(copies, y)
-    y, scores = y[~copies.rows], scores[~copies.rows]
-    require_two_classes(y, model.classes)
-    metrics, curves = measure(y, scores, model.classes, model.threshold)
-    if model.threshold is not None:
-        metrics["threshold"] = model.threshold
+    y, outputs = y[~copies.rows], outputs[~copies.rows]
+    task.require_evidence(y, model)
+    metrics, curves = task.measure(y, outputs, model)
     metrics["copied_rows"] = copies.number
-    metrics["untaught_classes"] = untaught(y, model.classes)
-    metrics["scores"] = histogram(scores, model.classes)
+    if model.classes:
+        metrics["untaught_classes"] = untaught(y, model.classes)
+    metrics["scores"] = task.histogram(outputs, model)
     write_json(OUT / "metrics.json", metrics)
     for name, points in curves.items():
-        write_csv(OUT / name, CURVES[name], points)
+        write_csv(OUT / name, task.CURVES[name], points)
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-    if warning := tell_untaught(metrics["untaught_classes"]):
+    if warning := tell_untaught(metrics.get("untaught_classes", [])):
         print(f"warning: {warning}", flush=True)
         return {**numbers, "warnings": warning}
     return numbers

@@ -1,42 +1,56 @@
-"""How good probabilities are: metrics, and curves."""
+"""How good probabilities are: metrics, curves, and how sure one may be of them."""
 
 from typing import Any
 
 import numpy as np
-from models import decide
+from bootstrap import bootstrap
+from models import Model, decide
 from stageframe import StageError
 
 POINTS = 200  # of a curve, at most
 BINS = 10  # of probabilities, for the calibration
 # The files of curves, and their columns.
-CURVES = {
+CURVES: dict[str, tuple[str, ...]] = {
     "roc.csv": ("class", "false_positive_rate", "true_positive_rate", "threshold"),
     "precision_recall.csv": ("class", "recall", "precision", "threshold"),
     "calibration.csv": ("class", "rows", "mean_probability", "observed_rate"),
 }
+LESS_IS_BETTER = False
+METRIC = "roc_auc"
 
 
-def require_two_classes(y: np.ndarray, classes: list[str]) -> None:
+def metric_of(_: Model) -> str:
+    """Return the name of what a model is measured by."""
+    return METRIC
+
+
+def compared(_: Model) -> tuple[str, ...]:
+    """Return the metrics that comparison.json has of a model."""
+    return (METRIC, "log_loss", "average_precision", "accuracy", "calibration_error")
+
+
+def require_evidence(y: np.ndarray, model: Model) -> None:
     """Refuse rows that no model can be measured on; y: codes of their classes (rows,)."""
     if len(np.unique(y)) < 2:
+        named = repr(model.classes[y[0]])
         raise StageError(
-            f"split/val.csv has rows of one class only, {classes[y[0]]!r}: validate on more days"
+            f"split/val.csv has rows of one class only, {named}: validate on more days"
         )
 
 
 def measure(
-    y: np.ndarray, scores: np.ndarray, classes: list[str], threshold: float | None = None
+    y: np.ndarray, scores: np.ndarray, model: Model
 ) -> tuple[dict[str, Any], dict[str, list[list[Any]]]]:
     """Return the metrics, and the rows of each of CURVES.
 
     y: codes of the true classes (rows,), two of them at least; scores: probabilities (rows,
-    classes); threshold: by which the model predicts a class, None = the likeliest. Of two classes,
-    the second is the positive one; of more, each class that y has is measured against all others,
-    and the metric is the plain mean (macro, one versus rest).
+    classes). Of two classes, the second is the positive one; of more, each class that y has is
+    measured against all others, and the metric is the plain mean (macro, one versus rest).
     """
     # Scoring does without scikit-learn, and starts in half the time.
     from sklearn import metrics as sk  # noqa: PLC0415
 
+    classes, threshold = model.classes, model.threshold
     codes = range(len(classes))
     each: dict[str, dict[str, float]] = {}
     curves: dict[str, list[list[Any]]] = {file: [] for file in CURVES}
@@ -58,6 +72,7 @@ def measure(
         **macro,
         "confusion_matrix": sk.confusion_matrix(y, best, labels=codes).tolist(),
         "per_class": each,
+        **({} if threshold is None else {"threshold": threshold}),
     }, curves
 
 
@@ -84,7 +99,7 @@ def measure_one(
     }
 
 
-def histogram(scores: np.ndarray, classes: list[str]) -> dict[str, Any]:
+def histogram(scores: np.ndarray, model: Model) -> dict[str, Any]:
     """Return how the probabilities of each class are spread, to compare other days with.
 
     scores: probabilities (rows, classes). A probability that is an edge is above it.
@@ -92,7 +107,7 @@ def histogram(scores: np.ndarray, classes: list[str]) -> dict[str, Any]:
     edges = [k / 10 for k in range(1, 10)]
     counts = {
         label: np.bincount(np.searchsorted(edges, scores[:, k], side="right"), minlength=10)
-        for k, label in enumerate(classes)
+        for k, label in enumerate(model.classes)
     }
     return {"edges": edges, "counts": {label: n.tolist() for label, n in counts.items()}}
 
@@ -115,3 +130,13 @@ def thinned(*columns: np.ndarray) -> list[list[float]]:
     chosen = np.linspace(0, len(points) - 1, min(len(points), POINTS)).astype(int)
     rows: list[list[float]] = points[chosen].tolist()
     return rows
+
+
+def resample(
+    y: np.ndarray, scores: list[np.ndarray], _: list[Model], resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Return the AUC of each model, float64 (models, resamples), on rows that are drawn again.
+
+    y: codes of the true classes (rows,); scores: of each model, probabilities (rows, classes).
+    """
+    return {METRIC: bootstrap(y, scores, resamples, seed)}

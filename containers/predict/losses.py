@@ -1,0 +1,111 @@
+"""What models of numbers keep small, and are measured by: the mean of a loss over the rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+from stageframe import StageError, shown
+from stageframe.losses import ABSOLUTE, LOSSES, POISSON, QUANTILE, SQUARED
+
+# The metric of each loss, as metrics.json names it; less is better.
+METRICS = {
+    SQUARED: "rmse",
+    ABSOLUTE: "mae",
+    POISSON: "poisson_deviance",
+    QUANTILE: "pinball_loss",
+}
+TINY = np.finfo(float).tiny  # a count is above 0, also where exp() says it is not
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a model of numbers keeps small, and the constants that it is held to."""
+
+    name: str
+    """One of METRICS."""
+    quantile: float
+    """Which one it predicts, if that is what it does."""
+    mean: float
+    """Of the targets that it has learned from."""
+    constant: float
+    """The number that has the least loss of all, in the place of predictions of these targets."""
+
+    @property
+    def metric(self) -> str:
+        """The name of what it is measured by."""
+        return METRICS[self.name]
+
+    @property
+    def measures(self) -> tuple[str, Any]:
+        """What two models must have in common to be compared by it."""
+        return self.name, self.quantile if self.name == QUANTILE else None
+
+    def told(self) -> str:
+        """Return what is kept small, for a sentence."""
+        if self.name == QUANTILE:
+            return f"the pinball loss of the quantile {self.quantile:g}"
+        return {SQUARED: "the squared error", ABSOLUTE: "the absolute error"}.get(
+            self.name, "the Poisson deviance"
+        )
+
+    def of(self, y: np.ndarray, predicted: np.ndarray | float) -> np.ndarray:
+        """Return the loss of each row, float64 (rows,); y: targets (rows,)."""
+        return OF_ROWS[self.name](y, predicted, self.quantile)
+
+    def total(self, mean: Any) -> Any:
+        """Return the metric of a mean loss, or of many: of squares the root, in the target's unit.
+
+        Root mean squared error, but for that the mean itself.
+        """
+        return np.sqrt(mean) if self.name == SQUARED else mean
+
+
+def pinball(y: np.ndarray, predicted: np.ndarray | float, quantile: float) -> np.ndarray:
+    """Return what a quantile keeps small, (rows,): Koenker and Bassett (1978)."""
+    above: np.ndarray = y - predicted
+    return np.maximum(quantile * above, (quantile - 1) * above)
+
+
+def deviance(y: np.ndarray, predicted: np.ndarray | float, _: float) -> np.ndarray:
+    """Return the Poisson deviance of each row, (rows,); y: counts, 0 and more, (rows,).
+
+    McCullagh and Nelder, Generalized Linear Models (1989).
+    """
+    expected = np.maximum(predicted, TINY)
+    logs = np.log(np.where(y > 0, y, 1) / expected)
+    found: np.ndarray = 2 * (np.where(y > 0, y * logs, 0) - y + expected)
+    return found
+
+
+OF_ROWS: dict[str, Callable[[np.ndarray, np.ndarray | float, float], np.ndarray]] = {
+    SQUARED: lambda y, predicted, _: np.square(y - predicted),
+    ABSOLUTE: lambda y, predicted, _: np.abs(y - predicted),
+    POISSON: deviance,
+    QUANTILE: pinball,
+}
+
+
+def loss_of(path: Path, spec: dict[str, Any]) -> Loss:
+    """Return what a model.json, read from `path`, says of its loss; or raise StageError."""
+    name, quantile, baseline = spec.get("loss"), spec.get("quantile", 0.5), spec.get("baseline")
+    if name not in LOSSES:
+        raise StageError(
+            f"{shown(path)}: loss {name!r} is none of {', '.join(LOSSES)}: train again"
+        )
+    if name == QUANTILE and not ("quantile" in spec and is_number(quantile) and 0 < quantile < 1):
+        raise StageError(
+            f"{shown(path)}: quantile {spec.get('quantile')!r} is no number between 0 and 1: train"
+            " again"
+        )
+    found = baseline if isinstance(baseline, dict) else {}
+    mean, constant = found.get("mean"), found.get("constant")
+    if not is_number(mean) or not is_number(constant):
+        raise StageError(f"{shown(path)}: baseline has no numbers mean and constant: train again")
+    return Loss(name, quantile if name == QUANTILE else 0.5, mean, constant)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value of a JSON file is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
