@@ -59,7 +59,7 @@ def test_what_is_asked_for_is_kept_small_and_said(
     run_stage: RunStage, image: str, loss: str
 ) -> None:
     (x, y), (other, truth) = rows(3000), rows(2000, seed=1)
-    fitted = fit(run_stage, image, prepared(KINDS, x, y, 0), **told(loss))
+    fitted = fit(run_stage, image, prepared(KINDS, x, y, 0), rounds=300, **told(loss))
     model: dict[str, Any] = json.loads((fitted.out / "model.json").read_text("utf-8"))
     guess, constant = served(run_stage, fitted, other), model["baseline"]["constant"]
     best = {"absolute": np.median(y), "quantile": np.quantile(y, LEVEL)}.get(loss, y.mean())
