@@ -11,19 +11,25 @@ from stageframe.csv_files import find_fault, read_header
 from stageframe.values import all_numbers, plain, to_number
 
 MAX_CLASSES = 100
+MISSING = "the target is missing: give the row one, or remove it from both files"
+
+
+def require_target(path: Path) -> None:
+    """Raise StageError (65) for a table that has other columns than target."""
+    if (names := read_header(path)) != ["target"]:
+        raise StageError(f"{shown(path)} has columns {names}: it must have one, target")
 
 
 def count_labels(target: Path) -> Counter[str]:
     """Return how often each label occurs in a day's target.csv."""
-    if (names := read_header(target)) != ["target"]:
-        raise StageError(f"{shown(target)} has columns {names}: it must have one, target")
+    require_target(target)
     counts: Counter[str] = Counter()
-    for frame in read_frames(target, names):
+    for frame in read_frames(target, ["target"]):
         counts.update(frame["target"].tolist())
         if len(counts) > MAX_CLASSES:
             raise StageError(
                 f"{shown(target)} has more than {MAX_CLASSES} different targets: group them into"
-                " classes, a number cannot be predicted"
+                " classes; or predict a number, by fit's --task regression"
             )
     return counts
 
@@ -34,8 +40,8 @@ def name_classes(counts: Counter[str], targets: list[Path], forced: bool) -> dic
     missing = {text for text in counts if not text.strip() or text.strip().lower() == "nan"}
     missing |= {text for text in counts if numeric and math.isnan(to_number(text))}
     if missing:
-        what = "the target is missing: give the row one, or remove it from both files"
-        raise StageError(find_fault(targets, lambda _, text: what if text in missing else None))
+        fault = find_fault(targets, lambda _, text: MISSING if text in missing else None)
+        raise StageError(fault)
     if not forced and (odd := odd_texts(counts)):
         raise StageError(find_fault(targets, not_a_number({"target": odd})))
     labels = {text: plain(text) for text in counts} if numeric and not forced else spellings(counts)

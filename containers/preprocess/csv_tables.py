@@ -22,6 +22,7 @@ from stageframe.csv_files import (
 )
 from stageframe.values import GAPS, to_number
 
+OR_NAMES = ", or name the column in fit's --categorical"  # of a number that is none
 BLOCK = 2**22  # bytes of a table that are worked on at a time
 # The usual spellings: pandas knows them at once. Of others, to_number says what they are.
 MISSING = sorted({form for word in GAPS for form in (word, word.upper(), word.title())} | {"NaN"})
@@ -44,7 +45,7 @@ def not_a_number(odd: Mapping[str, Sequence[str]]) -> Fault:
         if name not in odd or not math.isinf(to_number(text)):
             return None
         beside = next((other for other in odd[name] if other != text), "")
-        return f"{no_number(name, text, beside)}, or name the column in fit's --categorical"
+        return f"{no_number(name, text, beside)}{OR_NAMES}"
 
     return fault
 

@@ -2,14 +2,14 @@
 
 import csv
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from classes import count_classes, count_labels, name_classes
 from coding import encode
 from columns import learn
-from csv_tables import csv_line, csv_lines, has_rows, raw_days, read_frames
+from csv_tables import csv_line, csv_lines, has_rows, raw_days
 from profiles import Profile
 from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
 from stageframe.csv_files import read_header
@@ -22,83 +22,68 @@ from stageframe.rows import (
     share_of,
     to_texts,
 )
+from stageframe.tasks import CLASSIFICATION
+from targets import read_targets
 
 
-def fit(categorical: str, max_categories: int) -> dict[str, Any]:
-    """Learn columns and classes, write them and the numeric table; return the summary.
+def fit(task: str, categorical: str, max_categories: int) -> dict[str, Any]:
+    """Learn columns and targets, write them and the numeric table; return the summary.
 
     categorical: names of columns, or target, whose numbers are but names; separated by commas.
     """
     days = days_with_rows()
-    tables, targets = ([day / name for day in days] for name in ("data.csv", "target.csv"))
+    tables, paths = ([day / name for day in days] for name in ("data.csv", "target.csv"))
     names = read_names(tables)
-    forced = parse_names(categorical, [*names, "target"])
+    forced = parse_names(categorical, [*names, *(["target"] if task == CLASSIFICATION else [])])
     columns, profile, warnings = learn(tables, names, forced - {"target"}, max_categories)
-    daily = [count_labels(target) for target in targets]
-    counts = sum(daily, Counter[str]())
-    labels = name_classes(counts, targets, "target" in forced)
-    classes = count_classes(counts, labels)
-    cells = [csv_line([label]) for label in classes]
-    code = {text: [*classes].index(label) for text, label in labels.items()}
-    share, digests = share_of(counts.total()), dict[str, dict[str, str]]()
+    targets = read_targets(paths, task, forced="target" in forced)
+    rows = sum(targets.rows)
+    share, digests = share_of(rows), dict[str, dict[str, str]]()
     with (OUT / "train_data.csv").open("wb") as file:
         file.write(csv_line([*names, "target"]) + b"\n")
         for day in days:
-            codes = read_codes(day / "target.csv", code)
-            found = write_day(file, day / "data.csv", columns, codes, cells, profile)
+            y = targets.read(day / "target.csv")
+            found = write_day(file, day / "data.csv", columns, len(y), targets.written(y), profile)
             some = kept(found, share)
-            digests[day.name] = to_texts(found[some], codes[some])
-    warnings += tell_repeated(digests) + tell_variants(classes)
+            digests[day.name] = to_texts(found[some], y[some])
+    warnings += tell_repeated(digests, numbers=targets.numbers) + targets.warnings()
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
-    rows_of = zip(days, daily, strict=True)
+    parts = [{"day": day.name, "rows": n} for day, n in zip(days, targets.rows, strict=True)]
     fitted = {
         "version": 1,
+        **({} if task == CLASSIFICATION else {"task": task}),
         "columns": profile.described(),
-        "classes": [*classes],
-        "days": [{"day": day.name, "rows": texts.total()} for day, texts in rows_of],
-        "class_counts": [*classes.values()],
+        **targets.described(),
+        "days": parts,
         "digests": {"share": share, "days": digests},
     }
     write_json(OUT / "preprocess.json", fitted)
     kinds = Counter(column["kind"] for column in columns)
     noted = {"warnings": "; ".join(warnings)} if warnings else {}
     return {
-        "rows": counts.total(),
+        "rows": rows,
         "days": len(days),
         "numeric": kinds["numeric"],
         "categorical": kinds["categorical"],
-        "classes": len(classes),
+        **targets.summary(),
         "rare_values": int(profile.other.sum()),
         **noted,
     }
 
 
-def tell_repeated(digests: dict[str, dict[str, str]]) -> list[str]:
-    """Return a warning of each day whose rows are those of an earlier one; digests: as to_texts."""
+def tell_repeated(digests: dict[str, dict[str, str]], *, numbers: bool) -> list[str]:
+    """Return a warning of each day whose rows are those of an earlier one.
+
+    digests: as to_texts; numbers: what the targets are.
+    """
     first = dict[tuple[str, ...], str]()
     return [
         f"{day} has the rows of {before} again: deliver each day's own rows"
         for day, texts in digests.items()
-        if len(from_texts(texts)[0]) >= FEW_ROWS
+        if len(from_texts(texts, numbers=numbers)[0]) >= FEW_ROWS
         and (before := first.setdefault(tuple(texts.values()), day)) != day
     ]
-
-
-def tell_variants(classes: dict[str, int]) -> list[str]:
-    """Return a warning of each class that differs from another in case or an end mark alone."""
-    first = dict[str, str]()
-    return [
-        f"the classes {before!r} and {label!r} are two: spell them alike, if they are one"
-        for label in classes
-        if (before := first.setdefault(label.casefold().rstrip(" .,;:!"), label)) != label
-    ]
-
-
-def read_codes(target: Path, code: dict[str, int]) -> np.ndarray:
-    """Return the codes of a day's targets, int (rows,); code: of each text."""
-    frames = read_frames(target, ["target"])
-    return np.array([code[text] for frame in frames for text in frame["target"].tolist()], int)
 
 
 def days_with_rows() -> list[Path]:
@@ -132,6 +117,9 @@ def parse_names(text: str, known: list[str]) -> set[str]:
     except csv.Error as error:
         sentence = "--categorical: a name with a line end is not quoted: quote it"
         raise StageError(sentence, WRONG_USAGE) from error
+    if "target" in names.difference(known):
+        sentence = "--categorical target is for classes: leave it out, or --task regression"
+        raise StageError(sentence, WRONG_USAGE)
     if odd := names.difference(known):
         raise StageError(f"--categorical: {min(odd)!r} is no column of data.csv", WRONG_USAGE)
     return names
@@ -141,23 +129,22 @@ def write_day(
     file: BinaryIO,
     table: Path,
     columns: list[dict[str, Any]],
-    codes: np.ndarray,
-    cells: list[bytes],
+    rows: int,
+    targets: Iterator[bytes],
     profile: Profile,
 ) -> Digests:
     """Write a day's rows, add them to the profile, and return their digests, uint64 (rows,).
 
-    table: data.csv; codes: of the targets, int (rows,); cells: what is written for each class.
+    table: data.csv; rows: how many it should have; targets: what is written for each of them.
     """
-    targets = map(cells.__getitem__, codes)
     digest, digests = RowDigests(columns), [np.zeros(0, np.uint64)]
     for x, unknown in encode(table, columns):
         file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), targets, strict=False))
         digests.append(digest(x))
         profile.add(x, unknown)
-    if (rows := sum(map(len, digests))) != len(codes):
+    if (found := sum(map(len, digests))) != rows:
         raise StageError(
-            f"{shown(table)} has {rows} rows, target.csv beside it {len(codes)}:"
+            f"{shown(table)} has {found} rows, target.csv beside it {rows}:"
             " give each row its target"
         )
     return np.concatenate(digests)

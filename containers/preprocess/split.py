@@ -8,6 +8,7 @@ import pandas as pd
 from csv_tables import csv_line, has_rows, lines_of, read_blocks, read_frames
 from stageframe import IN, OUT, StageError, read_json, shown
 from stageframe.csv_files import read_header
+from stageframe.tasks import REGRESSION
 
 # Where there are fewer kinds of rows, or more rows of each, they are alike by chance; and where
 # more than this share of the kinds that came several times is of several classes.
@@ -17,7 +18,7 @@ FEW_KINDS, MANY_ROWS, MIXED = 50, 5, 0.05
 def split(val_fraction: float, seed: int) -> dict[str, Any]:
     """Part train_data.csv by time, or a single day by class; return the summary."""
     table = IN / "processed" / "train_data.csv"
-    days = read_days(IN / "processed" / "preprocess.json")
+    days, numbers = read_days(IN / "processed" / "preprocess.json")
     names = read_header(table)
     if names[-1] != "target":
         raise StageError(f"{shown(table)}: its last column is not target: run fit again")
@@ -26,18 +27,19 @@ def split(val_fraction: float, seed: int) -> dict[str, Any]:
     if len(days) > 1:
         chosen = choose_days([day["rows"] for day in days], val_fraction)
     else:
-        chosen = choose_rows(*read_kinds(table, names), val_fraction, seed)
+        chosen = choose_rows(*read_kinds(table, names), val_fraction, seed, numbers=numbers)
     rows, expected = write_parts(table, names, chosen), sum(day["rows"] for day in days)
     if rows != expected:
         raise StageError(
             f"{shown(table)} has {rows} rows, preprocess.json {expected}: run fit again"
         )
     if not chosen.any():
-        raise StageError(f"{shown(table)}: no class has two rows: provide more rows")
+        few = "there is one row" if numbers else "no class has two rows"
+        raise StageError(f"{shown(table)}: {few}: provide more rows")
     return {
         "train_rows": int((~chosen).sum()),
         "val_rows": int(chosen.sum()),
-        "by": "time" if len(days) > 1 else "class",
+        "by": "time" if len(days) > 1 else "row" if numbers else "class",
     }
 
 
@@ -53,7 +55,7 @@ def choose_days(rows: list[int], fraction: float) -> np.ndarray:
 
 
 def read_kinds(table: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's class, and which rows are the same but for it: codes, int (rows,) each."""
+    """Return each row's target, and which rows are the same but for it: codes, int (rows,) each."""
     targets = pd.concat([frame["target"] for frame in read_frames(table, ["target"], ["target"])])
     kinds = []
     for block, ends in read_blocks(table, len(names)):
@@ -63,16 +65,21 @@ def read_kinds(table: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return pd.factorize(targets)[0], pd.factorize(np.concatenate(kinds))[0]
 
 
-def choose_rows(codes: np.ndarray, kinds: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def choose_rows(
+    codes: np.ndarray, kinds: np.ndarray, fraction: float, seed: int, *, numbers: bool
+) -> np.ndarray:
     """Return which rows validate, bool (rows,): this fraction of each class, at random.
 
-    codes: int (rows,). A class with two rows or more has rows on both sides. Rows of one kind,
-    `kinds` int (rows,), are on one side, or a model would be measured on rows that it has learned
-    by heart; but not where rows are alike by chance.
+    codes: int (rows,), of targets that are classes, or `numbers`: then this fraction of the rows. A
+    class with two rows or more has rows on both sides. Rows of one kind, `kinds` int (rows,), are
+    on one side, or a model would be measured on rows that it has learned by heart; but not where
+    rows are alike by chance.
     """
     random = np.random.default_rng(seed)
     if are_alike_by_chance(codes, kinds):
         kinds = np.arange(len(codes))
+    if numbers:
+        codes = np.zeros_like(codes)
     # A kind counts as the class of its first row.
     first = np.unique(kinds, return_index=True)[1]
     chosen_kinds = np.zeros(len(first), bool)
@@ -114,11 +121,15 @@ def write_parts(table: Path, names: list[str], chosen: np.ndarray) -> int:
     return rows
 
 
-def read_days(path: Path) -> list[dict[str, Any]]:
-    """Return the days of preprocess.json, sure that each has its rows."""
-    days = read_json(path, "days", version=1)["days"]
+def read_days(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Return the days of preprocess.json, sure that each has rows; and whether numbers are targets.
+
+    Raises StageError (65).
+    """
+    spec = read_json(path, "days", version=1)
+    days = spec["days"]
     if isinstance(days, list) and days and all(is_day(day) for day in days):
-        return days
+        return days, spec.get("task") == REGRESSION
     raise StageError(f"{shown(path)}: days is not a list of days with rows: run fit again")
 
 

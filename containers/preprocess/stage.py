@@ -4,7 +4,8 @@ import sys
 
 from fit import fit
 from split import split
-from stageframe import Parameter, Program, number, whole
+from stageframe import Parameter, Program, number, one_of, whole
+from stageframe.tasks import CLASSIFICATION, TASKS
 from transform import transform
 
 program = Program("preprocess", __doc__)
@@ -12,6 +13,12 @@ program.verb(
     "fit",
     fit,
     "learn the columns from raw/<day>/, write the numeric table",
+    Parameter(
+        "task",
+        one_of(*TASKS),
+        CLASSIFICATION,
+        f"what the target is: classes, or numbers ({' or '.join(TASKS)})",
+    ),
     Parameter(
         "categorical",
         str,

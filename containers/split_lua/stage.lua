@@ -9,13 +9,17 @@ local ENOSPC, EDQUOT = 28, 122 -- errno(3): no space left on the device, or of t
 local EPERM, EACCES = 1, 13 -- it is not allowed
 local BUFFER = 2 ^ 20 -- bytes of a file that are read or written at a time
 local QUOTE, CARRIAGE_RETURN = 34, 13 -- bytes
+-- Where there are fewer kinds of rows, or more rows of each, they are alike by chance; and where more
+-- than this share of the kinds that came several times is of several classes.
+local FEW_KINDS, MANY_ROWS, MIXED = 50, 5, 0.05
 local MAX_LINES = 10000 -- of a row: more than that, and a quote was left open
 
 local HELP = [[
 usage: split_lua [--help] split [--val-fraction F] [--seed S]
 
 Parts processed/train_data.csv into train.csv and val.csv. More than one day: the newest days
-validate. One day: rows of each class, at random. The order of the rows stays.
+validate. One day: rows of each class, at random, or of all where numbers are to be predicted; rows
+that are the same are on one side. The order of the rows stays.
 
   --val-fraction F  of the days, or of each class (default: 0.2)
   --seed S          of the choice of rows (default: 17)
@@ -154,25 +158,58 @@ local function label_of(row, width)
   return label
 end
 
--- Checks every row; returns how many rows each label has, and how many there are.
-local function survey(path)
+-- Checks every row, and hands it on with its label; returns how many there are.
+local function survey(path, each)
   local next_row, width = open_table(path)
-  local counts, total = {}, 0
+  local total = 0
   for row in next_row do
     total = total + 1
     local label, fault = label_of(row, width)
     if not label then
       refuse(BAD_DATA, "%s, row %d: %s", shown(path), total, fault)
     end
-    counts[label] = (counts[label] or 0) + 1
+    each(row, label)
   end
   if total == 0 then
     refuse(BAD_DATA, "%s has a header but no rows: provide rows", shown(path))
   end
-  return counts, total
+  return total
 end
 
--- The days of preprocess.json, each with its number of rows.
+-- Rows that are the same but for their label are of one kind.
+local function kind_of(row)
+  return row:match("^(.*),") or ""
+end
+
+-- Collects the kinds of rows: how many rows each has, and the label of the first of them.
+local function new_kinds()
+  local kinds = { count = {}, label = {}, other = {}, number = 0, several = 0, pairs = 0 }
+  function kinds.add(row, label)
+    local kind = kind_of(row)
+    local count = kinds.count[kind]
+    kinds.count[kind] = (count or 0) + 1
+    if not count then
+      kinds.label[kind] = label
+      kinds.number, kinds.pairs = kinds.number + 1, kinds.pairs + 1
+      return
+    end
+    kinds.several = kinds.several + (count == 1 and 1 or 0)
+    local pair = kind .. "\0" .. label
+    if label ~= kinds.label[kind] and not kinds.other[pair] then
+      kinds.other[pair], kinds.pairs = true, kinds.pairs + 1
+    end
+  end
+  return kinds
+end
+
+-- Whether rows of one kind are others that look the same, not one that came again.
+local function are_alike_by_chance(kinds, total)
+  return kinds.number < FEW_KINDS
+    or total > MANY_ROWS * kinds.number
+    or kinds.pairs - kinds.number > MIXED * kinds.several
+end
+
+-- The days of preprocess.json, each with its number of rows; and whether targets are numbers.
 local function read_days(path)
   local file = open(path, "rb")
   local text = file:read("a") or ""
@@ -189,7 +226,7 @@ local function read_days(path)
   if not known then
     refuse(BAD_DATA, "%s is not version 1 with days: write it again", shown(path))
   end
-  return days
+  return days, spec.task == "regression"
 end
 
 -- How many of `count` validate, one at least and not all; a half is rounded to the even number.
@@ -212,19 +249,59 @@ end
 
 -- Likewise for a share of each class, at random, in one pass that keeps the order of the rows.
 -- This is selection sampling: Knuth, The Art of Computer Programming, 3.4.2, algorithm S.
-local function by_class(counts, fraction, seed)
+local function by_class(counts, fraction, seed, class_of)
   local left, wanted = {}, {}
   for label, count in pairs(counts) do
     left[label], wanted[label] = count, share(fraction, count)
   end
   math.randomseed(seed)
   return function(_, row, width)
-    local label = label_of(row, width)
+    local label = class_of(row, width)
     local chosen = math.random(left[label]) <= wanted[label]
     left[label] = left[label] - 1
     wanted[label] = wanted[label] - (chosen and 1 or 0)
     return chosen
   end
+end
+
+-- Likewise for whole kinds of rows, so that no model is measured on rows that it knows by heart. A
+-- kind is of the class of its first row.
+local function by_kind(kinds, fraction, seed, class_of)
+  local counts, side = {}, {}
+  for _, label in pairs(kinds.label) do
+    local class = class_of(label)
+    counts[class] = (counts[class] or 0) + 1
+  end
+  local choose = by_class(counts, fraction, seed, function(kind)
+    return class_of(kinds.label[kind])
+  end)
+  return function(_, row)
+    local kind = kind_of(row)
+    if side[kind] == nil then
+      side[kind] = choose(nil, kind)
+    end
+    return side[kind]
+  end
+end
+
+-- Likewise for the rows of a single day, of which `numbers` are the targets, or classes.
+local function by_row(path, fraction, seed, numbers)
+  local kinds, counts = new_kinds(), {}
+  local function class_of(label)
+    return numbers and "" or label
+  end
+  local total = survey(path, function(row, label)
+    local class = class_of(label)
+    counts[class] = (counts[class] or 0) + 1
+    kinds.add(row, label)
+  end)
+  if are_alike_by_chance(kinds, total) then
+    local choose = by_class(counts, fraction, seed, function(row, width)
+      return class_of(label_of(row, width))
+    end)
+    return choose, total
+  end
+  return by_kind(kinds, fraction, seed, class_of), total
 end
 
 -- Writes train.csv and val.csv; returns how many rows are in each.
@@ -248,9 +325,16 @@ end
 
 local function run_split(params)
   local path = IN .. "/processed/train_data.csv"
-  local days = read_days(IN .. "/processed/preprocess.json")
-  local counts, total = survey(path)
-  local expected, most = 0, 0
+  local days, numbers = read_days(IN .. "/processed/preprocess.json")
+  local fraction, seed = params["--val-fraction"], params["--seed"]
+  local validates, total, by = nil, nil, "time"
+  if #days > 1 then
+    validates, total = by_time(days, fraction), survey(path, function() end)
+  else
+    validates, total = by_row(path, fraction, seed, numbers)
+    by = numbers and "row" or "class"
+  end
+  local expected = 0
   for _, day in ipairs(days) do
     expected = expected + day.rows
   end
@@ -258,18 +342,14 @@ local function run_split(params)
     local sentence = "%s has %d rows, preprocess.json %d: run fit again"
     refuse(BAD_DATA, sentence, shown(path), total, expected)
   end
-  for _, count in pairs(counts) do
-    most = math.max(most, count)
-  end
-  if #days == 1 and most < 2 then
-    refuse(BAD_DATA, "%s: no class has two rows: provide more rows", shown(path))
-  end
-  local fraction, seed = params["--val-fraction"], params["--seed"]
-  local validates = #days > 1 and by_time(days, fraction) or by_class(counts, fraction, seed)
   local train, val = part(path, validates)
+  if val == 0 then
+    local few = numbers and "there is one row" or "no class has two rows"
+    refuse(BAD_DATA, "%s: %s: provide more rows", shown(path), few)
+  end
   local summary = '{\n  "train_rows": %d,\n  "val_rows": %d,\n  "by": "%s"\n}\n'
   local file = open(OUT .. "/summary.json", "wb")
-  written(file:write(summary:format(train, val, #days > 1 and "time" or "class")))
+  written(file:write(summary:format(train, val, by)))
   written(file:close())
 end
 

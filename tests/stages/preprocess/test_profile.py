@@ -103,7 +103,7 @@ def test_classes_are_counted_in_their_order(run_stage: RunStage) -> None:
     found = fitted(run_stage, {"x": "1234567"})
 
     assert (["no", "yes"], [5, 2]) == (found["classes"], found["class_counts"])
-    assert ["version", "columns", "classes", "days", "class_counts", "digests"] == list(found)
+    assert ["version", "columns", "classes", "class_counts", "days", "digests"] == list(found)
     assert ["name", "kind", "profile"] == list(found["columns"][0])
 
 

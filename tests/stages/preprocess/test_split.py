@@ -113,38 +113,3 @@ def test_a_table_of_another_length_than_its_days_is_refused(run_stage: RunStage)
     result = run_stage("preprocess", "split", inputs={"processed": files})
 
     assert (65, True) == (result.code, "5 rows" in result.last_error)
-
-
-def test_rows_that_came_several_times_are_on_one_side(run_stage: RunStage) -> None:
-    once = [(row, str(row % 2)) for row in range(60)]
-    files = processed({"2013-01-01": [label for _, label in once] * 3})
-    table = "".join(f"{row}.5,{label}\n" for row, label in once * 3)
-    result = split(run_stage, {**files, "train_data.csv": f"x,target\n{table}"})
-    sides = [
-        {line.partition(",")[0] for line in (result.out / name).read_text("utf-8").splitlines()[1:]}
-        for name in ("train.csv", "val.csv")
-    ]
-
-    assert [48, 12] == [len(side) for side in sides]
-    assert sides[0].isdisjoint(sides[1])
-
-
-def test_rows_of_few_kinds_are_parted_row_by_row(run_stage: RunStage) -> None:
-    files = processed({"2013-01-01": ["0", "1"] * 100})
-    table = "".join(f"{row % 4},{row % 2}\n" for row in range(200))
-    result = split(run_stage, {**files, "train_data.csv": f"x,target\n{table}"})
-
-    assert (160, 40) == (result.summary["train_rows"], result.summary["val_rows"])
-    assert {"0", "1", "2", "3"} == {str(row) for row, _ in rows(result.out / "val.csv")}
-
-
-def test_rows_that_look_alike_but_are_of_several_classes_are_parted_row_by_row(
-    run_stage: RunStage,
-) -> None:
-    files = processed({"2013-01-01": ["0", "1"] * 120})
-    table = "".join(f"{row // 4},{row % 2}\n" for row in range(240))
-    result = split(run_stage, {**files, "train_data.csv": f"x,target\n{table}"})
-    sides = [{row for row, _ in rows(result.out / name)} for name in ("train.csv", "val.csv")]
-
-    assert (192, 48) == (result.summary["train_rows"], result.summary["val_rows"])
-    assert sides[0] & sides[1]

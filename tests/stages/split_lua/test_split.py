@@ -23,8 +23,19 @@ def processed(rows_by_day: dict[str, list[str]]) -> dict[str, str]:
         "classes": sorted(set(labels)),
         "days": days,
     }
-    table = "".join(f"{row},{label}\n" for row, label in enumerate(labels))
-    return {"train_data.csv": f"x,target\n{table}", "preprocess.json": json.dumps(spec)}
+    return table(list(enumerate(labels))) | {"preprocess.json": json.dumps(spec)}
+
+
+def of_numbers(files: dict[str, str]) -> dict[str, str]:
+    """Return the same with numbers to predict."""
+    spec = json.loads(files["preprocess.json"])
+    del spec["classes"]
+    return files | {"preprocess.json": json.dumps({**spec, "task": "regression"})}
+
+
+def table(rows: list[tuple[object, object]]) -> dict[str, str]:
+    lines = "".join(f"{row},{label}\n" for row, label in rows)
+    return {"train_data.csv": f"x,target\n{lines}"}
 
 
 def split(
@@ -50,6 +61,58 @@ def rows(file: Path) -> list[tuple[int, str]]:
 
 def both(result: Result) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     return rows(result.out / "train.csv"), rows(result.out / "val.csv")
+
+
+@pytest.mark.parametrize("image", [IMAGE, "preprocess"])
+def test_rows_that_came_several_times_are_on_one_side(run_stage: RunStage, image: str) -> None:
+    once = [(row, str(row % 2)) for row in range(60)]
+    files = processed({DAY: [label for _, label in once] * 3}) | table(once * 3)
+    train, val = both(split(run_stage, files, image))
+
+    assert (48, 12) == (len(set(train)), len(set(val)))
+    assert (144, 36) == (len(train), len(val))
+    assert set(train).isdisjoint(val)
+
+
+ALIKE = {
+    "few kinds": [(row % 4, row % 2) for row in range(200)],
+    "many rows of each": [(row % 60, row // 60 % 2) for row in range(400)],
+    "several classes": [(row // 4, row % 2) for row in range(240)],
+}
+
+
+@pytest.mark.parametrize("image", [IMAGE, "preprocess"])
+@pytest.mark.parametrize("kind", ALIKE)
+def test_rows_that_are_alike_by_chance_are_parted_row_by_row(
+    run_stage: RunStage, image: str, kind: str
+) -> None:
+    alike = ALIKE[kind]
+    files = processed({DAY: [str(label) for _, label in alike]}) | table(alike)
+    train, val = both(split(run_stage, files, image))
+
+    assert round(0.2 * len(alike)) == len(val)
+    assert set(train) & set(val)
+
+
+@pytest.mark.parametrize("image", [IMAGE, "preprocess"])
+def test_of_numbers_a_share_of_all_rows_validates(run_stage: RunStage, image: str) -> None:
+    files = of_numbers(processed({DAY: [str(row / 7) for row in range(100)]}))
+    result = split(run_stage, files, image)
+    train, val = both(result)
+
+    assert {"train_rows": 80, "val_rows": 20, "by": "row"} == result.summary
+    assert sorted(train) == train
+    assert sorted(val) == val
+    assert [row for row, _ in val] != list(range(80, 100))
+    assert set(train).isdisjoint(val)
+
+
+@pytest.mark.parametrize("image", [IMAGE, "preprocess"])
+def test_one_row_of_numbers_is_refused(run_stage: RunStage, image: str) -> None:
+    files = of_numbers(processed({DAY: ["1.5"]}))
+    result = run_stage(image, "split", inputs={"processed": files})
+
+    assert (65, True) == (result.code, "there is one row: provide more" in result.last_error)
 
 
 @pytest.mark.parametrize("days", [2, 5])
