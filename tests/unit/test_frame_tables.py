@@ -114,7 +114,7 @@ def test_blocks_are_whole_rows_and_nothing_is_lost_between_them(
         ("a,b,target\n1,2,x\n1,x\n", "t.csv, row 2 has 2 fields, not 3: complete it"),
         ("a,b,target\n1,2,x\n1,2", "t.csv, row 2 has 2 fields, not 3: complete it"),
         ("a,b,target\n1,2,3,x\n", "t.csv, row 1 has 4 fields, not 3: quote texts that"),
-        ("a,b,target\n1,2,x\n\n1,2,x\n", "t.csv, row 2 has 1 fields, not 3: complete it"),
+        ("a,b,target\n1,2,x\n\n1,2,x\n", "t.csv, row 2 is a blank line: remove it"),
         ("a,b,target\n1,'1,5',x\n", "t.csv, row 1 has 4 fields, not 3: quote texts that"),
         ('a,b,target\n1,"1,5",x\n', "t.csv, row 1: column 'b' holds '1,5', numbers with a decimal"),
         ("a,b,target\n1,2,z\n", "t.csv, row 1: target 'z' is none of the classes"),
@@ -252,7 +252,7 @@ def test_a_column_of_texts_is_numbers_by_the_one_rule() -> None:
     np.testing.assert_array_equal([1, np.nan, 3], quick)
 
 
-@pytest.mark.parametrize("text", ["1_0", "١", "inf", "1e999", "abc"])
+@pytest.mark.parametrize("text", ["1_0", "inf", "1e999", "abc"])
 @pytest.mark.parametrize("other", ["2", "NA"])
 def test_a_text_among_numbers_is_named_with_its_row(text: str, other: str) -> None:
     found = refusal(lambda: to_floats(Path("t.csv"), "a", 100, ("1", other, text)))

@@ -45,6 +45,34 @@ def test_what_is_no_finite_number_is_infinite(text: str) -> None:
         ("-$1,200.50", "a currency"),
         ("5 €", "a currency"),
         ("EUR 5", "a currency"),
+        ("R$ 5,20", "a currency"),
+        ("US$5", "a currency"),
+        ("5 z\u0142", "a currency"),
+        ("kr 1.200,50", "a currency"),
+        ("5 kr.", "a currency"),
+        ("Rs 12,34,567.50", "a currency"),
+        ("\u20bd5", "a currency"),
+        ("5\u20ba", "a currency"),
+        ("\u0e3f100", "a currency"),
+        ("12,34,567", "a thousands separator"),
+        ("1,5\u00a0%", "a percent sign"),
+        ("%5", "a percent sign"),
+        (",5", "a decimal comma"),
+        ("12,-", "a decimal comma"),
+        ("12-", "a minus sign behind"),
+        ("1,200.50-", "a minus sign behind"),
+        ("(5)", "brackets"),
+        ("(1,234.50)", "brackets"),
+        ("($5)", "brackets"),
+        ("'5", "a leading apostrophe"),
+        ("\u20191,5", "a leading apostrophe"),
+        ('="5"', "an equals sign"),
+        ('"5"', "quotes of their own"),
+        ("\u22125", "the symbol '\u2212'"),
+        ("\u221212,5", "a decimal comma"),
+        ("\u0661\u0662", "the symbol '\u0661'"),
+        ("\uff15", "the symbol '\uff15'"),
+        ("\u00a05", "blanks that are not ASCII"),
     ],
 )
 def test_a_number_of_another_dialect_is_known_by_what_is_odd(text: str, what: str) -> None:
@@ -53,7 +81,12 @@ def test_a_number_of_another_dialect_is_known_by_what_is_odd(text: str, what: st
 
 @pytest.mark.parametrize(
     "text",
-    ["1.5", "1e3", "NA", "?", "abc", "2024-01-05", "12:30", "1.2.3", "192.168.100.200", "A5", "%"],
+    [
+        *["1.5", "1e3", "NA", "?", "abc", "2024-01-05", "01.02.2024", "12:30", "1.2.3", "v1.2"],
+        *["192.168.100.200", "A5", "A12", "QX-7", "12A", "#5", "3rd", "1st floor", "10mm", "18-25"],
+        *["030 123 456", "+49 170 1234567", "(555) 123-4567", "123-45-6789", "12-34"],
+        *["(A)", "'90s", "%", "e5", "1/2", "5+", "<5", "\u2460", "5\u00b2"],
+    ],
 )
 def test_what_is_a_number_or_none_in_any_dialect_is_not_taken_for_one(text: str) -> None:
     assert "" == foreign_number(text)

@@ -10,8 +10,9 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
+from unicodedata import normalize
 
-from stageframe.dialects import separator, what_it_is
+from stageframe.dialects import LINES, separator, what_it_is
 from stageframe.errors import StageError
 from stageframe.files import shown
 from stageframe.values import NOT_TEXT, foreign_number
@@ -27,15 +28,20 @@ Fault = Callable[[str, str], str | None]
 def read_header(path: Path) -> list[str]:
     """Return the names of a table's columns; each is some text, and there is no other of its name.
 
-    Raises StageError (65) if they are not like that.
+    A name is as Unicode composes it (NFC): keyboards and file systems differ in that. Raises
+    StageError (65) if they are not like that.
     """
     with path.open("rb") as file:
         if odd := what_it_is(file.read(1024)):
             raise StageError(f"{shown(path)} is {odd}, not CSV: {SAVE}")
         file.seek(0)
         text = read_rows(file, 0).decode("utf-8-sig", "surrogateescape")
-        if mark := separator(text, read_rows(file, 0).decode("utf-8", "surrogateescape")):
-            raise StageError(f"{shown(path)} is separated by {mark}, not commas: {SAVE}")
+        # Of several columns the first row tells; that many of a wide table would take time.
+        if mark := separator(text, _next_rows(file, 1 if "," in text else LINES)):
+            raise StageError(
+                f"{shown(path)} is separated by {mark}, not commas: {SAVE}; or quote the name, if"
+                " it is that of one column"
+            )
     try:
         names, *more = csv.reader(io.StringIO(text, newline=""), strict=True) if text else [[]]
     except csv.Error as error:
@@ -47,10 +53,17 @@ def read_header(path: Path) -> list[str]:
             f"{shown(path)}, header: a quote is in a name that is not quoted, or the line ends in a"
             " carriage return alone: correct it"
         )
+    names = [normalize("NFC", name) for name in names]
     for name in names:
         if what := _fault_of_name(name, names):
             raise StageError(f"{shown(path)}: {what}")
     return names
+
+
+def _next_rows(file: BinaryIO, number: int) -> list[str]:
+    """Return the next rows of a file, as many as there are of that number."""
+    rows = (read_rows(file, 0) for _ in range(number))
+    return [row.decode("utf-8", "surrogateescape") for row in rows if row]
 
 
 def _fault_of_name(name: str, names: list[str]) -> str | None:
@@ -68,7 +81,7 @@ def _fault_of_name(name: str, names: list[str]) -> str | None:
 
 def check_columns(path: Path, header: Collection[str], wanted: Iterable[str]) -> None:
     """Raise StageError (65) if the table's header lacks a column of the model."""
-    if missing := [name for name in wanted if name not in header]:
+    if missing := [name for name in wanted if normalize("NFC", name) not in header]:
         raise StageError(f"{shown(path)}: column {missing[0]!r} of the model is missing: add it")
 
 
@@ -109,7 +122,7 @@ def read_texts(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[tu
     """
     names = read_header(path)
     check_columns(path, names, wanted)
-    where = [names.index(name) for name in wanted]
+    where = [names.index(normalize("NFC", name)) for name in wanted]
     rows = 0
     try:
         with open_text(path) as file:
@@ -156,7 +169,7 @@ def _fault_of_table(path: Path, fault: Fault) -> str | None:
     with open_text(path, "surrogateescape") as file:
         records = csv.reader(without_blank_end(file), strict=True)
         try:
-            names = next(records, [])
+            names = [normalize("NFC", name) for name in next(records, [])]
             for row, record in enumerate(records, 1):
                 if what := _fault_of_row(names, record or [""], fault):
                     return f"{shown(path)}, row {row}{what}"
@@ -169,6 +182,8 @@ def _fault_of_table(path: Path, fault: Fault) -> str | None:
 
 
 def _fault_of_row(names: list[str], fields: list[str], fault: Fault) -> str | None:
+    if len(names) > 1 and len(fields) == 1 and not fields[0].strip():
+        return " is a blank line: remove it"
     if len(fields) > len(names):
         return (
             f" has {len(fields)} fields, not {len(names)}: quote texts that have commas, and write"

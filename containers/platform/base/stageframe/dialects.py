@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 
 # Signatures: https://en.wikipedia.org/wiki/List_of_file_signatures
 _SIGNATURES = (
@@ -21,7 +22,21 @@ _SIGNATURES = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (xls)"),
     (b"%PDF", "a PDF"),
 )
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", "^": "carets", "~": "tildes"}
+_SEPARATORS = {
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "vertical bars",
+    "^": "carets",
+    "~": "tildes",
+    "\1": "the control character 1",
+    "\x1f": "the control character 31",
+}
+# These are in texts, too: so of one column, and in all lines.
+_WEAK = {":": "colons", " ": "spaces"}
+_TIME = re.compile(
+    r"(\d[\d./-]*[ T])?\d\d?(:\d\d){1,2}(\.\d+)?\s*([AP]M|Z|[+-]\d\d:?\d\d)?", re.IGNORECASE
+)
+LINES = 20  # that a separator is looked for in
 _MARKUP = re.compile(r"<(!doctype|html|\?xml|table|head|body|script|svg|rss|!--)", re.IGNORECASE)
 
 
@@ -57,19 +72,33 @@ def _is_json(line: str, text: str) -> bool:
         return bool(re.match(r'[\[{]\s*[\[{]?\s*"(\\.|[^"\\])*"\s*[:,]', text))
 
 
-def separator(header: str, row: str) -> str:
+def separator(header: str, rows: Sequence[str]) -> str:
     """Return what a table is separated by instead of commas, such as "semicolons"; "" if by commas.
 
-    header: its first line; row: the next one, "" if there is none. Both have the separator as often
-    as each other, and commas no more often: those are of numbers.
+    header: its first line; rows: the next ones, LINES at most. Header and first row have the
+    separator as often as each other, and commas no more often: those are of numbers. Spaces and
+    colons are separators only where the header has no comma, and all lines have as many.
     """
     if told := re.match(r"sep=(.)\s*$", header):  # as Excel has it
-        return _SEPARATORS.get(told[1], "")
-    header, row = (re.sub(r'"[^"]*"', "", line) for line in (header, row))
+        return (_SEPARATORS | _WEAK).get(told[1], "")
+    header, *rows = (re.sub(r'"[^"]*"', "", line).rstrip("\r\n") for line in (header, *rows))
     counts = {mark: header.count(mark) for mark in _SEPARATORS}
     mark = max(counts, key=lambda mark: counts[mark])
-    if not counts[mark] or counts[mark] < header.count(","):
+    if not rows or counts[mark] < header.count(","):
         return ""
-    if row.count(mark) - counts[mark] not in (0, 1):  # there may be one at the end of a row
+    # There may be one at the end of a row.
+    if counts[mark] and rows[0].count(mark) - counts[mark] in (0, 1):
+        return _SEPARATORS[mark]
+    return "" if "," in header else _weak_separator(header, rows)
+
+
+def _weak_separator(header: str, rows: Sequence[str]) -> str:
+    rows = [row for row in rows if row.strip()]
+    if not rows or all(_TIME.fullmatch(row.strip()) for row in rows):
         return ""
-    return _SEPARATORS[mark]
+    for mark, name in _WEAK.items():
+        # Spaces may be many: they align.
+        fields = {len(line.split(None if mark == " " else mark)) for line in (header, *rows)}
+        if len(fields) == 1 and max(fields) > 1:
+            return name
+    return ""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def read_table(
     no block.
     """
     labelled = numbers or bool(classes)
-    columns = [*names, "target"] if labelled else [*names]
+    columns = [normalize("NFC", name) for name in [*names, *(["target"] if labelled else [])]]
     if (header := read_header(path)) != columns:
         raise StageError(f"{shown(path)}, header: {_difference(columns, header)}")
     code = {label: i for i, label in enumerate(classes)} or {"": 0}

@@ -15,14 +15,29 @@ NOT_TEXT = re.compile("[\\0\\udc80-\\udcff]")
 EXACT = 2**53
 
 _WHOLE = re.compile(r"\s*([+-]?)0*(\d+)(?:\.0*)?\s*", re.ASCII)
-_GROUPED = r"\d{1,3}(?:[ \u00a0\u202f,.'\u2019]\d{3})+"
-_MONEY = r"[$\u20ac\u00a3\u00a5\u20b9]|(?:USD|EUR|GBP|JPY|CHF|INR)"
+# 1,234,567 and, as in India, 12,34,567. Without a zero in front: that is of a code or a telephone.
+_GROUPED = r"[1-9]\d{0,2}(?:[ ,.'\u2019]\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}"
+# What _ALIKE makes of any sign of a currency, also after letters (US$); and letters that are one.
+_MONEY = r"[A-Za-z]{0,3}\$|(?:USD|EUR|GBP|JPY|CHF|INR|kr|z\u0142|Rs|K\u010d|Ft|Rp)\.?"
 _FOREIGN = re.compile(
-    rf"(?P<money>{_MONEY})?\s*[+\u2212-]?\s*(?P<money2>{_MONEY})?\s*"
-    rf"(?:(?P<grouped>{_GROUPED})|\d+)?(?:(?P<mark>[.,])\d+)?(?:[eE][+-]?\d+)?"
-    rf"\s*(?:(?P<percent>[%\u2030])|(?P<money3>{_MONEY}))?",
+    rf"(?P<money>{_MONEY})?\s*[+-]?\s*(?P<money2>{_MONEY})?\s*(?P<percent>%)?\s*"
+    rf"(?:(?:(?P<grouped>{_GROUPED})|\d+)(?:(?P<mark>[.,])(?:\d+|--?))?|(?P<mark2>[.,])\d+)"
+    r"(?:[eE][+-]?\d+)?"
+    rf"\s*(?:(?P<percent2>%)|(?P<money3>{_MONEY}))?\s*(?P<behind>-)?",
     re.ASCII,
 )
+_SIGNS = {
+    "a percent sign": ("percent", "percent2"),
+    "a currency": ("money", "money2", "money3"),
+    "a minus sign behind": ("behind",),
+}
+_AROUND = (
+    (re.compile(r"\((.+)\)"), "brackets"),
+    (re.compile(r"['\u2018\u2019`](.+)"), "a leading apostrophe"),
+    (re.compile(r'="?([^"]+)"?'), "an equals sign"),
+    (re.compile(r'"(.+)"'), "quotes of their own"),
+)
+_NEVER = re.compile(r"\D*|.{60,}|.*[^\W\d_]{4}.*", re.DOTALL)  # of no number: for most texts, quick
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 
 
@@ -44,22 +59,52 @@ def all_numbers(texts: Iterable[str]) -> bool:
     return not any(math.isinf(to_number(text)) for text in texts)
 
 
+class _Alike(dict[int, str]):
+    """For str.translate: the ASCII symbol that means the same in a number as one that is not."""
+
+    def __missing__(self, code: int) -> str:
+        symbol = chr(code)
+        kind = "" if symbol.isascii() else unicodedata.category(symbol)
+        if kind == "Nd":
+            symbol = str(unicodedata.decimal(symbol))
+        self[code] = {"Sc": "$", "Zs": " "}.get(kind, symbol)
+        return self[code]
+
+
+_MINUS, _PERCENT = "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "\u066a\u2030\ufe6a\uff05"
+_ALIKE = _Alike(dict.fromkeys(map(ord, _MINUS), "-") | dict.fromkeys(map(ord, _PERCENT), "%"))
+
+
 def foreign_number(text: str) -> str:
     """Return what makes a text a number of another dialect, such as "a decimal comma"; "" if none.
 
-    1,5 and 1.234,50 and 1 234 and 12% and $5 are numbers for people; for float() they are not.
+    1,5 and 1.234,50 and 1 234 and 12% and $5 and (5) are numbers for people; for float() they are
+    not. Any sign of a currency is known by its category in Unicode (Sc).
     """
-    text = text.strip()
-    found = _FOREIGN.fullmatch(text)
-    if not found or not any(map(str.isdigit, text)) or math.isfinite(to_number(text)):
+    if _NEVER.fullmatch(text) or math.isfinite(to_number(text)):
         return ""
-    if found["percent"]:
-        return "a percent sign"
-    if found["money"] or found["money2"] or found["money3"]:
-        return "a currency"
+    text = text.strip()
+    for pattern, what in _AROUND:
+        inside = pattern.fullmatch(text)
+        if inside and (math.isfinite(to_number(inside[1])) or foreign_number(inside[1])):
+            return what
+    written = text.translate(_ALIKE)
+    if math.isfinite(to_number(written)):
+        odd = next((symbol for symbol in text if not symbol.isascii()), "")
+        return f"the symbol {odd!r}" if odd else "blanks that are not ASCII"
+    return _dialect_of(written)
+
+
+def _dialect_of(text: str) -> str:
+    found = _FOREIGN.fullmatch(text)
+    if not found:
+        return ""
+    for sign, names in _SIGNS.items():
+        if any(found[name] for name in names):
+            return sign
     if re.fullmatch(r"[^,.]*\d,\d{3}", text):
         return "a decimal comma or a thousands separator"
-    if found["mark"] == ",":
+    if "," in (found["mark"], found["mark2"]):
         return "a decimal comma"
     return "a thousands separator" if found["grouped"] and not _ADDRESS.fullmatch(text) else ""
 
