@@ -4,8 +4,9 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from columns import odd_texts, spellings
-from csv_tables import not_a_number, read_frames
+from columns import spellings
+from csv_tables import read_frames
+from mixtures import odd_texts
 from stageframe import StageError, shown
 from stageframe.csv_files import find_fault, read_header
 from stageframe.values import all_numbers, plain, to_number
@@ -40,10 +41,9 @@ def name_classes(counts: Counter[str], targets: list[Path], forced: bool) -> dic
     missing = {text for text in counts if not text.strip() or text.strip().lower() == "nan"}
     missing |= {text for text in counts if numeric and math.isnan(to_number(text))}
     if missing:
-        fault = find_fault(targets, lambda _, text: MISSING if text in missing else None)
-        raise StageError(fault)
-    if not forced and (odd := odd_texts(counts)):
-        raise StageError(find_fault(targets, not_a_number({"target": odd})))
+        raise StageError(find_fault(targets, lambda _, text: MISSING if text in missing else None))
+    if not forced and (fault := odd_texts("target", counts)):
+        raise StageError(find_fault(targets, fault))
     labels = {text: plain(text) for text in counts} if numeric and not forced else spellings(counts)
     if len(set(labels.values())) < 2:
         raise StageError(

@@ -1,6 +1,5 @@
 """Learn what the columns of raw tables hold: numbers or categories."""
 
-import math
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -9,10 +8,13 @@ from unicodedata import normalize
 
 import numpy as np
 from csv_tables import not_a_number, read_frames
+from mixtures import odd_texts
+from precision import beyond, confused, inexact
 from profiles import Profile
 from stageframe import StageError
 from stageframe.csv_files import find_fault
-from stageframe.values import EXACT, all_numbers, foreign_number, same, to_number
+from stageframe.values import EXACT, all_numbers, same
+from units import numbers_with_unit
 
 MAX_TEXTS = 100_000  # of a column, counted exactly: more would take memory without end
 TOO_LARGE = 2**64  # to be the number of something
@@ -27,28 +29,31 @@ def learn(
     limit: most categories of a column. The profile has its bins, but no rows yet.
     """
     counts, sample, large = survey(tables, names, forced)
-    columns = []
+    columns, warnings = [], list[str]()
     for name in names:
         texts = counts.get(name, Counter())
-        if name not in forced and (odd := odd_texts(texts)):
-            raise StageError(find_fault(tables, not_a_number({name: odd})))
+        if name not in forced:
+            warnings += check_texts(tables, name, texts)
         columns.append(describe(name, texts, name in forced, limit))
         if columns[-1]["kind"] == "numeric":
             large.update((name, int(text)) for text in texts if beyond(text))
-    return columns, Profile(columns, counts, sample), [inexact(*one) for one in large.items()]
+    warnings += [inexact(*one) for one in large.items()]
+    numeric = {column["name"] for column in columns if column["kind"] == "numeric"}
+    warnings += confused(tables, numeric - large.keys())
+    return columns, Profile(columns, counts, sample), warnings
 
 
-def beyond(text: str) -> bool:
-    """Return whether it is a whole number that a float cannot tell from the next one."""
-    return text.strip().lstrip("+-").isdecimal() and abs(int(text)) >= EXACT
+def check_texts(tables: list[Path], name: str, texts: Counter[str]) -> list[str]:
+    """Raise StageError (65) for a column of texts that ought to be one of numbers; return warnings.
 
-
-def inexact(name: str, value: int) -> str:
-    """Return the warning of a column of numbers that holds such a one."""
-    return (
-        f"column {name!r} holds whole numbers such as {value}: beyond 2^53 a model cannot tell one"
-        " from the next: if they are but names, name the column in fit's --categorical"
-    )
+    texts: how often each occurs.
+    """
+    if fault := odd_texts(name, texts):
+        raise StageError(find_fault(tables, fault))
+    found = numbers_with_unit(texts)
+    if found and found.certain:
+        raise StageError(find_fault(tables, found.fault(name)))
+    return [found.warning(name)] if found else []
 
 
 def survey(
@@ -91,17 +96,6 @@ def survey(
                 if len(seen) > 2 * MAX_TEXTS:
                     counts[name] = Counter(dict(seen.most_common(MAX_TEXTS)))
     return counts, dict(zip(numeric, sample[:rows].T, strict=True)), large
-
-
-def odd_texts(texts: Collection[str]) -> list[str]:
-    """Return those of a column's texts that are no numbers, where it ought to hold numbers.
-
-    It ought to if any of them is one, in whatever dialect: however few they are, a column of both
-    would be taken for one of names.
-    """
-    words = [text for text in texts if math.isinf(to_number(text))]
-    some = any(math.isfinite(to_number(text)) for text in texts)
-    return words if some or any(map(foreign_number, words)) else []
 
 
 def describe(name: str, texts: Counter[str], forced: bool, limit: int) -> dict[str, Any]:

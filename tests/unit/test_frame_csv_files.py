@@ -64,6 +64,6 @@ def test_a_row_that_is_cut_short_is_not_called_blank(put: Put) -> None:
 def test_a_table_with_another_separator_is_refused(put: Put, mark: str) -> None:
     path = put("".join(f"{mark.join(row)}\n" for row in ("ab", "12", "34")))
 
-    with pytest.raises(StageError, match="is separated by [a-z 1]+, not commas: save it"):
+    with pytest.raises(StageError, match="not commas: save it as CSV"):
         read_header(path)
     assert [f"a{mark}b"] == read_header(put(f'"a{mark}b"\n1{mark}2\n'))

@@ -53,6 +53,16 @@ def lines(result: Result, file: str = "data.csv") -> list[str]:
         (["7", "8", "1,200.50"], "holds '1,200.50', numbers with a thousands separator"),
         (["12%", "7%", "5%"], "holds '12%' and '7%', numbers with a percent sign"),
         (["$5", "$7.25", "6"], "holds '$5' and '$7.25', numbers with a currency"),
+        (
+            ["5 z\u0142", "7,25 z\u0142"],
+            "holds '5 z\u0142' and '7,25 z\u0142', numbers with a currency",
+        ),
+        (["1", "(2)", "3"], "holds '(2)', numbers with brackets"),
+        (["12-", "7"], "holds '12-', numbers with a minus sign behind"),
+        (["\u22125", "7"], "holds '\u22125', numbers with the symbol '\u2212'"),
+        (["12,34,567", "7"], "holds '12,34,567', numbers with a thousands separator"),
+        (["'5", "'7"], """holds "'5" and "'7", numbers with a leading apostrophe"""),
+        (['=""5""', '=""7""'], """holds '="5"' and '="7"', numbers with an equals sign"""),
     ],
 )
 def test_numbers_of_another_dialect_are_never_texts(
@@ -177,6 +187,64 @@ def test_numbers_that_a_model_cannot_tell_apart_are_warned_about(
     assert "column 'id' holds whole numbers such as 900719925474099" in result.summary["warnings"]
     assert "warning: column 'id'" in result.stdout
     assert "warnings" not in named.summary
+
+
+@pytest.mark.parametrize(
+    ("texts", "pair"),
+    [
+        (["0.1234567890123456781", "0.1234567890123456782", "7"], "'0.1234567890123456781'"),
+        (["0e1", "7e2", "0e9"], "'0e1' and '0e9'"),
+        (["1e5", "10e4", "3e1"], "'1e5' and '10e4'"),
+    ],
+)
+def test_numbers_that_differ_as_texts_alone_are_warned_about(
+    run_stage: RunStage, texts: list[str], pair: str
+) -> None:
+    result = fit(run_stage, {"2024-01-01": day(table("id", *texts))})
+    named = fit(run_stage, {"2024-01-01": day(table("id", *texts))}, categorical="id")
+
+    assert pair in result.summary["warnings"]
+    assert "one number to a model" in result.summary["warnings"]
+    assert "warnings" not in named.summary
+
+
+def test_numbers_in_several_spellings_are_not_warned_about(run_stage: RunStage) -> None:
+    texts = ["0.30000000000000004", "0.300000000000000040", "1.5", "1.50", "+2e3", "2E3", "NA"]
+    result = fit(run_stage, {"2024-01-01": day(table("x", *texts))})
+
+    assert "numeric" == columns(result)[0]["kind"]
+    assert "warnings" not in result.summary
+
+
+def test_a_column_is_one_however_unicode_composes_its_name(run_stage: RunStage) -> None:
+    composed, decomposed = "gr\u00f6\u00dfe", "gro\u0308\u00dfe"
+    days = {"2024-01-01": day(table(composed, "1", "2")), "2024-01-02": day(table(decomposed, "3"))}
+    fitted = fit(run_stage, days)
+    later = transform(run_stage, fitted, table(decomposed, "4"))
+    both = fit(run_stage, {"2024-01-01": day(f"{composed},{decomposed}\n1,2\n3,4\n")})
+
+    assert [composed, "i"] == [column["name"] for column in columns(fitted)]
+    assert [f"{composed},i", "4,0"] == lines(later)
+    assert 65 == both.code
+    assert f"two columns are called {composed!r}" in both.last_error
+
+
+def test_a_blank_line_between_rows_is_called_blank(run_stage: RunStage) -> None:
+    result = fit(run_stage, {"2024-01-01": day("a,b\n1,2\n\n3,4\n")})
+
+    assert (65, "raw/2024-01-01/data.csv, row 2 is a blank line: remove it") == (
+        result.code,
+        result.last_error,
+    )
+
+
+@pytest.mark.parametrize("mark", [" ", ":", "\1", "~", "||"])
+def test_a_table_with_another_separator_is_refused(run_stage: RunStage, mark: str) -> None:
+    data = "".join(f"{mark.join(row)}\n" for row in ("ab", "12", "34"))
+    result = fit(run_stage, {"2024-01-01": day(data)})
+
+    assert 65 == result.code
+    assert "data.csv is separated by" in result.last_error
 
 
 def test_a_day_that_was_delivered_again_is_warned_about(run_stage: RunStage) -> None:

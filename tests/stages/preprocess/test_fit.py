@@ -107,12 +107,17 @@ def test_numbers_that_are_names_keep_their_text(run_stage: RunStage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gates", "row", "odd"),
-    [(["1", "2", "3", "A4"], 4, "A4"), (["B4", "C4", "D4", "3"], 1, "B4")],
-    ids=["few texts", "few numbers"],
+    ("gates", "row", "says"),
+    [
+        (["1", "2", "2", "A4"], 4, "'A4', not a finite number, beside numbers such as '2'"),
+        (["B4", "C4", "C4", "3"], 4, "'3', a number, beside texts such as 'C4'"),
+        (["B4", "C4", "C4", "3%"], 4, "'3%', a number, beside texts such as 'C4'"),
+        (["1%", "2%", "2%", "A4"], 4, "'A4', not a finite number, beside numbers such as '2%'"),
+    ],
+    ids=["few texts", "few numbers", "few of another dialect", "few texts, another dialect"],
 )
-def test_numbers_beside_texts_name_the_way_out_however_many_there_are(
-    run_stage: RunStage, gates: list[str], row: int, odd: str
+def test_of_numbers_beside_texts_the_odd_one_is_named_and_the_way_out(
+    run_stage: RunStage, gates: list[str], row: int, says: str
 ) -> None:
     refused = run_stage("preprocess", "fit", inputs={DAY: raw({"gate": gates})})
     accepted = run_stage(
@@ -120,9 +125,9 @@ def test_numbers_beside_texts_name_the_way_out_however_many_there_are(
     )
 
     assert 65 == refused.code
-    assert f"{DAY}/data.csv, row {row}: column 'gate' holds '{odd}'" in refused.last_error
+    assert f"{DAY}/data.csv, row {row}: column 'gate' holds {says}" in refused.last_error
     assert "--categorical" in refused.last_error
-    assert sorted(gates) == fitted(accepted)["columns"][0]["categories"]
+    assert sorted({*gates}) == fitted(accepted)["columns"][0]["categories"]
 
 
 def test_a_text_that_comes_late_is_found(run_stage: RunStage) -> None:

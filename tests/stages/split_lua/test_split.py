@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def of_numbers(files: dict[str, str]) -> dict[str, str]:
     return files | {"preprocess.json": json.dumps({**spec, "task": "regression"})}
 
 
-def table(rows: list[tuple[object, object]]) -> dict[str, str]:
+def table(rows: Sequence[tuple[object, object]]) -> dict[str, str]:
     lines = "".join(f"{row},{label}\n" for row, label in rows)
     return {"train_data.csv": f"x,target\n{lines}"}
 
