@@ -50,6 +50,15 @@ class Loss:
             self.name, "the Poisson deviance"
         )
 
+    def check_targets(self, path: Path, before: int, y: np.ndarray) -> None:
+        """Raise StageError (65) where it is not defined; y: targets after so many rows, (rows,)."""
+        if self.name == POISSON and y.min() < 0:
+            at = int((y < 0).argmax())
+            raise StageError(
+                f"{shown(path)}, row {before + at + 1}: the target is {y[at]:g}, and the model is"
+                " of counts (its loss is poisson), of 0 and more: correct it"
+            )
+
     def of(self, y: np.ndarray, predicted: np.ndarray | float) -> np.ndarray:
         """Return the loss of each row, float64 (rows,); y: targets (rows,)."""
         return OF_ROWS[self.name](y, predicted, self.quantile)

@@ -73,8 +73,12 @@ def load_model(folder: Path) -> Model:
 
 def read_rows(model: Model, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield a table of features and targets, as read_table does: codes of classes, or numbers."""
-    numbers = model.loss is not None
-    yield from read_table(path, model.features, model.classes, numbers=numbers)
+    rows, loss = 0, model.loss
+    for x, y in read_table(path, model.features, model.classes, numbers=loss is not None):
+        if loss:
+            loss.check_targets(path, rows, y)
+        yield x, y
+        rows += len(y)
 
 
 def threshold_of(path: Path, spec: dict[str, Any]) -> float | None:
