@@ -5,19 +5,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from stageframe import IN, StageError, digest, read_json, shown
+from stageframe.losses import LOSSES, QUANTILE
 from stageframe.tables import read_header, read_texts, to_floats
+from stageframe.tasks import REGRESSION, is_regression
 
 PREDICTIONS = "predictions.csv"
+NUMBER = "prediction"  # its column, and the name of its histogram, where numbers are predicted
+BASELINE = ("mean", "constant")  # of the targets that a model of numbers has learned from
 WEIGHT = 0.05  # share of its gain from which on a model rests on a feature
 EDGES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # between bins, if the model has no others
 
 
 class Predictions(NamedTuple):
-    """A day's predictions: n rows, k classes."""
+    """A day's predictions: n rows, k classes; or numbers, which have no classes."""
 
     classes: list[str]
-    chosen: np.ndarray  # int (n,), indices of classes
-    scores: np.ndarray  # float64 (n, k), probabilities
+    chosen: np.ndarray  # int (n,), indices of classes; (0,) of numbers
+    scores: np.ndarray  # float64 (n, k), probabilities, or (n, 1), the numbers
 
 
 class Given(NamedTuple):
@@ -26,25 +30,31 @@ class Given(NamedTuple):
     spec: dict[str, Any]  # model.json
     columns: list[dict[str, Any]]  # of preprocess.json
     class_counts: list[int] | None  # rows of each class in training
+    mean_target: float | None  # in training, of numbers
     scores: dict[str, Any]  # of its validation: edges between bins, counts by class; may be empty
     version: dict[str, Any]  # version.json, empty if it has none
     digest: str  # SHA-256 of model.json
 
     @property
+    def numbers(self) -> bool:
+        """Whether it predicts numbers."""
+        return self.spec.get("task") == REGRESSION
+
+    @property
     def classes(self) -> list[str]:
-        """The names of its classes."""
-        classes: list[str] = self.spec["classes"]
+        """The names of its classes; none if it predicts numbers."""
+        classes: list[str] = [] if self.numbers else self.spec["classes"]
         return classes
 
     @property
     def edges(self) -> list[float]:
-        """What is between the bins of probabilities."""
-        edges: list[float] = self.scores.get("edges", EDGES)
+        """What is between the bins of probabilities, or of numbers."""
+        edges: list[float] = self.scores.get("edges", [] if self.numbers else EDGES)
         return edges
 
     @property
     def counts(self) -> dict[str, list[int]]:
-        """How many of its validation's probabilities each bin had, by class; may be empty."""
+        """How many of its validation's outputs each bin had, by class or NUMBER; may be empty."""
         counts: dict[str, list[int]] = self.scores.get("counts", {})
         return counts
 
@@ -63,7 +73,9 @@ class Given(NamedTuple):
 def read_given() -> Given:
     """Return the model in /in/model."""
     folder = IN / "model"
-    spec = read_json(folder / "model.json", "classes", "trained_on")
+    spec = read_json(folder / "model.json", "trained_on")
+    if is_regression(folder / "model.json", spec):
+        check_loss(folder / "model.json", spec)
     fitted = read_json(folder / "preprocess.json", "columns")
     metrics = read_optional(folder / "metrics.json", folder / "validation" / "metrics.json")
     version = read_optional(folder / "version.json", folder / "version" / "version.json")
@@ -71,6 +83,7 @@ def read_given() -> Given:
         spec,
         fitted["columns"],
         fitted.get("class_counts"),
+        (fitted.get("target") or {}).get("mean"),
         metrics.get("scores", {}),
         version,
         digest(folder / "model.json"),
@@ -85,11 +98,13 @@ def read_optional(*paths: Path) -> dict[str, Any]:
 def read_predictions(path: Path) -> Predictions:
     """Return predictions.csv, which may have no rows: its classes are those of its header."""
     header = read_header(path)
+    if header == [NUMBER]:
+        return Predictions([], np.empty(0, int), read_numbers(path))
     classes = [name.removeprefix("probability_") for name in header[1:]]
     if header != ["class", *(f"probability_{label}" for label in classes)] or len(classes) < 2:
         raise StageError(
-            f"{shown(path)}, header: it must be class, and probability_<class> for each of two"
-            " classes or more: predict again"
+            f"{shown(path)}, header: it must be {NUMBER}; or class, and probability_<class> for"
+            " each of two classes or more: predict again"
         )
     code = {label: i for i, label in enumerate(classes)}
     chosen, scores = [np.empty(0, int)], [np.empty((0, len(classes)))]
@@ -110,3 +125,25 @@ def read_predictions(path: Path) -> Predictions:
             )
         scores.append(block)
     return Predictions(classes, np.concatenate(chosen), np.concatenate(scores))
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """Return the one column of predictions.csv, float64 (n, 1), where numbers are predicted."""
+    blocks = [to_floats(path, NUMBER, row, texts) for row, (texts,) in read_texts(path, [NUMBER])]
+    found = np.concatenate([np.empty(0), *blocks])
+    if (gaps := np.isnan(found)).any():
+        raise StageError(f"{shown(path)}, row {gaps.argmax() + 1}: it is empty: predict again")
+    return found[:, None]
+
+
+def check_loss(path: Path, spec: dict[str, Any]) -> None:
+    """Raise StageError (65) where a model.json of numbers does not say what it is held to."""
+    baseline, quantile = spec.get("baseline"), spec.get("quantile")
+    found = [baseline.get(key) if isinstance(baseline, dict) else None for key in BASELINE]
+    if spec.get("loss") == QUANTILE:
+        found.append(quantile)
+    if spec.get("loss") not in LOSSES or not all(isinstance(x, int | float) for x in found):
+        raise StageError(
+            f"{shown(path)}: loss, its quantile or baseline are not as a trainer of numbers writes"
+            " them: train again"
+        )

@@ -1,4 +1,4 @@
-"""Draw the plots of one day: its probabilities, and its features beside those of the training."""
+"""Draw the features of a day beside those of the training."""
 
 from collections.abc import Sequence
 
@@ -7,51 +7,7 @@ from drift import Feature
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from svg import BAD, MUTED, NOW, PAPER, THEN, as_svg, brief
-
-SERIES = [NOW, THEN, BAD, MUTED]  # of more than one class
-
-
-def reliability(tables: dict[int, list[tuple[int, float, float]]], classes: list[str]) -> Markup:
-    """Return observed rates over predicted probabilities, and the rows of each point."""
-    figure = Figure((3.7, 3.7), layout="constrained")
-    axis, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    axis.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    largest = sorted(tables, key=lambda c: -sum(n * q for n, _, q in tables[c]))[: len(SERIES)]
-    for colour, c in zip(SERIES, sorted(largest), strict=False):
-        n, p, q = np.array(tables[c]).T
-        axis.plot(p, q, color=colour, marker="o", markeredgecolor=PAPER, label=classes[c])
-        below.bar(np.minimum(p * 10, 9).astype(int) / 10 + 0.05, n, 0.085, color=colour, alpha=0.5)
-    axis.set_ylabel("share that came true")
-    axis.set_ylim(-0.03, 1.03)
-    axis.set_title("Do the probabilities hold?")
-    if len(tables) > 1:
-        axis.legend(loc="upper left")
-    below.set_xlabel("predicted probability")
-    below.set_ylabel("rows")
-    below.set_xlim(-0.03, 1.03)
-    below.locator_params(axis="y", nbins=3)
-    return as_svg(figure, "reliability", "Observed rate over predicted probability")
-
-
-def probabilities(
-    edges: Sequence[float], then: np.ndarray | None, now: np.ndarray, title: str, source: str
-) -> Markup:
-    """Return histograms, counts (bins,), of the probabilities: this day's, and the reference's."""
-    figure = Figure((3.7, 3.7), layout="constrained")
-    axis = figure.subplots()
-    bounds = np.array([0, *edges, 1])
-    if then is not None:
-        axis.bar(bounds[:-1], then / then.sum(), np.diff(bounds), align="edge", color=THEN,
-                 alpha=0.35, label=source)  # fmt: skip
-    axis.stairs(now / now.sum(), bounds, color=NOW, linewidth=1.8, label="this day")
-    axis.set_title(title)
-    axis.set_xlabel("predicted probability")
-    axis.set_ylabel("share of rows")
-    axis.set_xlim(0, 1)
-    axis.set_ylim(0, 1.22 * axis.get_ylim()[1])  # room for the legend
-    axis.legend(loc="upper right")
-    return as_svg(figure, "probabilities", "How often each probability was predicted")
+from svg import NOW, THEN, as_svg, brief
 
 
 def moved(features: Sequence[Feature]) -> Markup:

@@ -92,8 +92,8 @@ def calibration(truth: np.ndarray, score: np.ndarray) -> list[tuple[int, float, 
 
     truth: bool (rows,); score: probabilities (rows,). The expected calibration error is the mean
     distance of the last two, weighted by rows: Naeini, Cooper and Hauskrecht, "Obtaining well
-    calibrated probabilities using Bayesian binning" (2015). predict's measures.py has a twin, as
-    metrics are no matter of the frame that images share.
+    calibrated probabilities using Bayesian binning" (2015). predict's classification.py has a
+    twin, as metrics are no matter of the frame that images share.
     """
     bins = np.minimum((score * BINS).astype(int), BINS - 1)
     counts, hits = np.bincount(bins, minlength=BINS), np.bincount(bins, truth, BINS)

@@ -9,11 +9,13 @@ import numpy as np
 from days import Day, choose_days, read_day, read_past
 from findings import describe, in_short
 from gaps import is_far
-from inputs import PREDICTIONS, Given, read_given
+from inputs import NUMBER, PREDICTIONS, Given, read_given
+from limits import Limits
 from nature import moves_by_nature
 from samples import came_later, first_rows, one_value, raw_days_before, read_before, spread_rows
 from stageframe import IN, OUT, WRONG_USAGE, StageError, shown, write_json
-from verdict import Evidence, Limits, judge
+from tasks import task_of
+from verdict import Evidence, judge
 
 DAYS = 7  # before the day, at most, that show how a feature moves
 
@@ -27,8 +29,8 @@ def report(date: date | None, ignore: str, **limits: float) -> dict[str, Any]:
     *earlier, folder = choose_days(date)
     given, held = read_given(), Limits(**limits)
     ignored = parse_ignored(ignore, given.columns)
-    past, notes = read_past(earlier, given.edges)
-    today = read_day(folder, given.edges)
+    past, notes = read_past(earlier, given)
+    today = read_day(folder, given)
     if today.classes != given.classes:
         raise StageError(
             f"predictions/{today.day}/{PREDICTIONS} has classes {today.classes}, model/model.json"
@@ -44,7 +46,7 @@ def report(date: date | None, ignore: str, **limits: float) -> dict[str, Any]:
 
     (OUT / "report.html").write_text(render(found, evidence, held), encoding="utf-8")
     write_json(OUT / "quality.json", found)
-    return in_short(found, features or [])
+    return in_short(found, features or [], task_of(given))
 
 
 def parse_ignored(text: str, columns: list[dict[str, Any]]) -> set[str]:
@@ -125,11 +127,12 @@ def mark(
 
 
 def find_reference(given: Given, today: Day, past: list[Day]) -> tuple[np.ndarray | None, str]:
-    """Return histograms (k, bins) to hold the day's probabilities against, and where from."""
-    if not today.rows:
+    """Return histograms (k, bins) to hold the day's outputs against, and where from."""
+    if not today.rows or not given.edges:
         return None, ""
-    if given.counts.keys() >= set(today.classes):
-        return np.array([given.counts[label] for label in today.classes]), "the validation"
+    names = today.classes or [NUMBER]
+    if given.counts.keys() >= set(names):
+        return np.array([given.counts[name] for name in names]), "the validation"
     same = [
         day.histograms
         for day in past

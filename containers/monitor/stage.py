@@ -13,7 +13,23 @@ program.verb(
     "write report.html and quality.json of a day's predictions/<day>/, raw/<day>/ (target.csv if"
     " labels have come) and model/; earlier days that are there become the history",
     Parameter("date", calendar_day, None, "the day, by default the newest under predictions/"),
-    Parameter("min-auc", share, 0.55, "AUC below which the day is not ok; 0.5 is a coin's"),
+    Parameter(
+        "min-auc", share, 0.55, "of classes: AUC below which the day is not ok; 0.5 is a coin's"
+    ),
+    Parameter(
+        "min-skill",
+        number(-math.inf, 1),
+        0.0,
+        "of predicted numbers: share of a constant's loss that the model saves, below which the day"
+        " is not ok; 0 is the constant",
+    ),
+    Parameter(
+        "max-coverage-error",
+        share,
+        0.1,
+        "of predicted quantiles: difference of the share of targets below them from the quantile,"
+        " above which the day is not ok, unless chance explains it",
+    ),
     Parameter(
         "max-drift",
         number(0, math.inf),
@@ -37,7 +53,7 @@ program.verb(
         "max-prediction-drift",
         number(0, math.inf),
         0.5,
-        "the same index of the predicted probabilities, above which the day is not ok",
+        "the same index of the predicted probabilities or numbers, above which the day is not ok",
     ),
 )
 

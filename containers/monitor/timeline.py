@@ -1,8 +1,8 @@
 """Draw how a model did day by day."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -10,60 +10,70 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from svg import BAD, MUTED, NOW, PAPER, THEN, as_svg, brief
 
+History = Sequence[dict[str, Any]]
 LINES, NOTE, GAP = 2, 10, 8  # of models' names: lines, points from one to the next, space between
 
 
-def over_time(history: Sequence[dict[str, Any]], classes: Sequence[str], min_auc: float) -> Markup:
-    """Return the days' AUC with its interval, what was predicted and came true, loss and rows.
+class Panel(NamedTuple):
+    """One of the plots that are drawn one below the other."""
+
+    title: str
+    height: float
+    draw: Callable[[Axes, np.ndarray, History], None]
+    """Draws it; it is given the days' ordinals (days,), and the history."""
+
+
+def over_time(history: History, panels: Sequence[Panel], alt: str) -> Markup:
+    """Return the panels, and the rows of each day below them; alt: what it all shows.
 
     history: that of quality.json, two days of it at least.
     """
     x = np.array([date.fromisoformat(day["date"]).toordinal() for day in history])
+    panels = [*panels, Panel("Rows", 0.8, draw_rows)]
     figure = Figure((7.6, 6.4), layout="constrained")
-    heights = [2.2, 1.5, 1, 0.8]
-    auc, rate, loss, rows = axes = figure.subplots(4, 1, sharex=True, height_ratios=heights)
+    heights = [panel.height for panel in panels]
+    axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights)
     models = [calls(day) for day in history]
     changes = [(x[i], models[i]) for i in range(1, len(models)) if models[i] != models[i - 1]]
-    title = f"AUC with its 95 % interval; the dashed line is the threshold of {min_auc:g}"
-    auc.set_title(title, pad=8 + NOTE * min(LINES, len(changes)))
-    draw_auc(auc, x, history, min_auc)
-    draw_rate(rate, x, history, classes)
-    loss.set_title("Log loss: lower is better")
-    line(loss, x, column(history, "log_loss"), NOW, "")
-    rows.set_title("Rows")
-    rows.bar(x, column(history, "rows"), 0.7, color=THEN, alpha=0.6)
-    rows.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    for axis in axes:
+    for i, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
+        axis.set_title(panel.title, pad=8 + (0 if i else NOTE * min(LINES, len(changes))))
+        panel.draw(axis, x, history)
         axis.locator_params(axis="y", nbins=4)
         for at, _ in changes:
             axis.axvline(at - 0.5, color=MUTED, linewidth=0.9, linestyle=":")
-    name_days(rows, x)
-    name_models(figure, auc, changes)
-    return as_svg(figure, "history", "AUC, rates, log loss and rows of each day")
+    name_days(axes[-1], x)
+    name_models(figure, axes[0], changes)
+    return as_svg(figure, "history", alt)
 
 
-def draw_auc(
-    axis: Axes, x: np.ndarray, history: Sequence[dict[str, Any]], threshold: float
-) -> None:
-    """Draw the AUC of each day, its interval and its threshold; x: the days' ordinals (days,)."""
-    low, high = column(history, "roc_auc_low"), column(history, "roc_auc_high")
+def draw_rows(axis: Axes, x: np.ndarray, history: History) -> None:
+    """Draw how many rows each day had."""
+    axis.bar(x, column(history, "rows"), 0.7, color=THEN, alpha=0.6)
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def draw_interval(axis: Axes, x: np.ndarray, history: History, name: str) -> None:
+    """Draw a metric of each day, and its interval."""
+    low, high = column(history, f"{name}_low"), column(history, f"{name}_high")
     axis.vlines(x, low, high, NOW, linewidth=5, alpha=0.25)
-    line(axis, x, column(history, "roc_auc"), NOW, "")
-    axis.axhline(threshold, color=BAD, linewidth=1.2, linestyle=(0, (4, 3)))
+    line(axis, x, column(history, name), NOW, "")
 
 
-def draw_rate(
-    axis: Axes, x: np.ndarray, history: Sequence[dict[str, Any]], classes: Sequence[str]
-) -> None:
-    """Draw what was predicted of the second of two classes and came true; of more, the accuracy."""
-    if len(classes) > 2:
-        axis.set_title("Share of rows whose class was predicted right")
-        line(axis, x, column(history, "accuracy"), NOW, "")
-        return
-    axis.set_title(f"Share of {brief(classes[1], 40)}")
-    line(axis, x, column(history, "predicted_rate"), NOW, "predicted")
-    line(axis, x, column(history, "observed_rate"), THEN, "came true")
+def draw_both(axis: Axes, x: np.ndarray, history: History, said: str, true: str) -> None:
+    """Draw what was predicted and what came true, by their names in the history."""
+    line(axis, x, column(history, said), NOW, "predicted")
+    line(axis, x, column(history, true), THEN, "came true")
     axis.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2, borderaxespad=0)
+
+
+def draw_line(name: str) -> Callable[[Axes, np.ndarray, History], None]:
+    """Return what draws a number of each day."""
+    return lambda axis, x, history: line(axis, x, column(history, name), NOW, "")
+
+
+def draw_limit(axis: Axes, limit: float) -> None:
+    """Draw the threshold of a metric."""
+    axis.axhline(limit, color=BAD, linewidth=1.2, linestyle=(0, (4, 3)))
 
 
 def name_days(axis: Axes, x: np.ndarray) -> None:
@@ -104,7 +114,7 @@ def name_models(figure: Figure, axis: Axes, changes: Sequence[tuple[float, str]]
             note.remove()
 
 
-def column(history: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+def column(history: History, name: str) -> np.ndarray:
     """Return a number of each day, NaN where there is none."""
     return np.array([day[name] for day in history], float)
 
@@ -113,3 +123,9 @@ def line(axis: Axes, x: np.ndarray, y: np.ndarray, colour: str, label: str) -> N
     """Draw points, and a line between those that are there."""
     there = ~np.isnan(y)
     axis.plot(x[there], y[there], color=colour, marker="o", markeredgecolor=PAPER, label=label)
+
+
+def short_day(text: str) -> str:
+    """Return 2013-01-06 as 6 January."""
+    day = date.fromisoformat(text)
+    return f"{day.day} {day:%B}"

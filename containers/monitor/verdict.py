@@ -8,18 +8,10 @@ from days import Day
 from gaps import judge_gaps
 from inputs import Given
 from labels import few_of
+from limits import Limits
+from tasks import Task, task_of
 
 MAX_STRANGE = 0.05  # share of the labels that may be no class of the model
-
-
-class Limits(NamedTuple):
-    """What a day is held against."""
-
-    min_auc: float
-    max_drift: float  # population stability index of a feature
-    max_drifted: float  # share of the features that are judged
-    max_prediction_drift: float  # population stability index of the probabilities
-    max_gaps: float  # between the shares of gaps of a feature, now and in training
 
 
 class Evidence(NamedTuple):
@@ -30,7 +22,7 @@ class Evidence(NamedTuple):
     given: Given
     other: bool  # the model given is not the one that made the predictions
     features: list[drift.Feature] | None  # None where the model has no profile, or the day no rows
-    reference: np.ndarray | None  # int (k, bins), histograms to hold the probabilities against
+    reference: np.ndarray | None  # int (k, bins), histograms to hold the outputs against
     source: str  # where they are from
     left_out: list[str]  # notes on what could not be read of earlier days
 
@@ -60,17 +52,19 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
     """Return the verdict on a day; it is ok if there are no problems."""
     today, features = evidence.today, evidence.features or []
     drifted = sorted((f for f in features if f.drifted(limits.max_drift)), key=lambda f: -f.psi)
-    moved, beyond = None, ""
+    task, moved, beyond = task_of(evidence.given), None, ""
     if evidence.reference is not None:
-        moved, beyond = judge_predictions(today, evidence.reference, limits.max_prediction_drift)
-    low, by_chance = judge_auc(today, limits.min_auc)
+        moved, beyond = judge_predictions(
+            today, evidence.reference, limits.max_prediction_drift, task.names(today.classes)
+        )
+    bad, said = task.judge(today, evidence.given, limits)
     judged = sum(f.judged for f in features)
     many = judge_features(today, drifted, judged, limits.max_drifted)
     gaps, resting, hardly = judge_gaps(today.day, features, evidence.given, limits.max_gaps)
-    strange, few = judge_labels(today)
-    notes = [*notes_of(evidence), few, by_chance, *hardly, *notes_of_past(evidence)]
+    strange, few = judge_labels(today, task)
+    notes = [*notes_of(evidence), *said, few, *hardly, *notes_of_past(evidence, task)]
     return Verdict(
-        [problem for problem in (low, strange, *resting, many, beyond) if problem],
+        [problem for problem in (*bad, strange, *resting, many, beyond) if problem],
         [note for note in notes if note],
         [f.name for f in drifted],
         gaps,
@@ -78,31 +72,14 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
     )
 
 
-def judge_auc(today: Day, limit: float) -> tuple[str, str]:
-    """Return what is wrong with the day's AUC, and a note if chance may explain it; "" if not."""
-    auc, low, high = (
-        (today.metrics or {}).get(name) for name in ("roc_auc", "roc_auc_low", "roc_auc_high")
-    )
-    if auc is None or auc >= limit:
-        return "", ""
-    interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
-    problem = f"The AUC of {today.day} is {auc:.3f}{interval}, below its threshold of {limit:g}."
-    if high is None or high <= limit:
-        return problem, ""
-    return problem, (
-        "The interval of the AUC reaches above the threshold: with this many rows, the day may be"
-        " low by chance."
-    )
-
-
-def judge_labels(today: Day) -> tuple[str, str]:
+def judge_labels(today: Day, task: Task) -> tuple[str, str]:
     """Return what is wrong with the labels, and a note if they are few; "" if nothing is."""
     labels = today.labels
     if labels is None or not labels.strange:
         return "", ""
     sentence = (
-        f"Of {labels.given} labels of {today.day}, {labels.strange} are no class of the model and"
-        f" are left out: {few_of(labels.unknown)}: correct them, or train on them."
+        f"Of {labels.given} labels of {today.day}, {labels.strange} are {task.NO_LABEL} and are"
+        f" left out: {few_of(labels.unknown)}: correct them, or train on them."
     )
     return (sentence, "") if labels.strange > MAX_STRANGE * labels.given else ("", sentence)
 
@@ -119,19 +96,20 @@ def judge_features(today: Day, drifted: list[drift.Feature], features: int, limi
     )
 
 
-def judge_predictions(today: Day, reference: np.ndarray, limit: float) -> tuple[float, str]:
-    """Return the drift of the probabilities that is the largest of any class, and what is wrong.
+def judge_predictions(
+    today: Day, reference: np.ndarray, limit: float, names: dict[int, str]
+) -> tuple[float, str]:
+    """Return the drift of the outputs that is the largest of any, and what is wrong.
 
-    reference: int (k, bins), histograms. Of two classes the second tells all.
+    reference: int (k, bins), histograms; names: of those that are looked at.
     """
-    kinds = [1] if len(today.classes) == 2 else range(len(today.classes))
-    each = {k: drift.psi(reference[k], today.histograms[k]) for k in kinds}
+    each = {k: drift.psi(reference[k], today.histograms[k]) for k in names}
     k, moved = max(each.items(), key=lambda item: item[1])
     if moved <= max(limit, drift.chance(reference[k], today.histograms[k])):
         return moved, ""
     return moved, (
-        f"The predicted probabilities of class {today.classes[k]!r} on {today.day} have drifted:"
-        f" their population stability index is {moved:.2f}, above {limit:g}."
+        f"The {names[k]} on {today.day} have drifted: their population stability index is"
+        f" {moved:.2f}, above {limit:g}."
     )
 
 
@@ -170,8 +148,6 @@ def notes_of(evidence: Evidence) -> list[str]:
             f"{today.labels.given} of {today.rows} rows of {today.day} have a label,{first} and"
             " quality is measured on these alone."
         )
-    if today.metrics and today.metrics["roc_auc"] is None:
-        notes.append(f"All labels of {today.day} are of one class: there is no AUC.")
     return [*notes, *notes_of_features(evidence.features or [])]
 
 
@@ -189,7 +165,7 @@ def notes_of_features(features: list[drift.Feature]) -> list[str]:
     return notes
 
 
-def notes_of_past(evidence: Evidence) -> list[str]:
+def notes_of_past(evidence: Evidence, task: Task) -> list[str]:
     """Return what is odd about earlier days: it is none of the day's problems."""
     labelled = [(day, day.labels) for day in evidence.past if day.labels and day.labels.given]
     partly = [f"{d.day} ({t.given} of {d.rows})" for d, t in labelled if t.given < d.rows]
@@ -199,8 +175,7 @@ def notes_of_past(evidence: Evidence) -> list[str]:
         notes.append(f"Earlier days of which not all rows have a label: {', '.join(partly)}.")
     if strange:
         notes.append(
-            "Labels of earlier days that are no class of their model are left out:"
-            f" {'; '.join(strange)}."
+            f"Labels of earlier days that are {task.NO_LABEL} are left out: {'; '.join(strange)}."
         )
     return notes
 
