@@ -17,11 +17,12 @@ def odd_texts(column: str, texts: Mapping[str, int]) -> Fault | None:
     texts: how often each occurs. It ought to if any of them is a number, in whatever dialect:
     however few they are, a column of both would be taken for one of names.
     """
-    words = {text: n for text, n in texts.items() if math.isinf(to_number(text))}
+    value = {text: to_number(text) for text in texts}
+    words = {text: n for text, n in texts.items() if math.isinf(value[text])}
     foreign = [text for text in words if foreign_number(text)]
     if _are_telephones(foreign):
         foreign = []
-    numbers = {text: n for text, n in texts.items() if math.isfinite(to_number(text))}
+    numbers = {text: n for text, n in texts.items() if math.isfinite(value[text])}
     numbers |= {text: words.pop(text) for text in foreign}
     if words and numbers:
         return _mixture(column, words, numbers)

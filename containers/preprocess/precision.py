@@ -10,7 +10,7 @@ from pathlib import Path
 from stageframe.csv_files import open_text, read_header
 from stageframe.values import EXACT, is_missing, to_number
 
-FIELDS = 2**16  # that are looked at as texts, of all tables together
+FIELDS = 2**15  # that are looked at as texts, of all tables together
 DIGITS = 15  # that a float has at least
 _SO_FIX = ": if they are but names, name the column in fit's --categorical"
 

@@ -72,7 +72,7 @@ def test_what_is_no_finite_number_is_infinite(text: str) -> None:
         ("\u221212,5", "a decimal comma"),
         ("\u0661\u0662", "the symbol '\u0661'"),
         ("\uff15", "the symbol '\uff15'"),
-        ("\u00a05", "blanks that are not ASCII"),
+        ("\u00a05", "the symbol '\\xa0'"),
     ],
 )
 def test_a_number_of_another_dialect_is_known_by_what_is_odd(text: str, what: str) -> None:

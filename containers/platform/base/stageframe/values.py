@@ -83,16 +83,15 @@ def foreign_number(text: str) -> str:
     """
     if _NEVER.fullmatch(text) or math.isfinite(to_number(text)):
         return ""
+    written = text if text.isascii() else text.translate(_ALIKE)
+    if written is not text and math.isfinite(to_number(written)):
+        return f"the symbol {next(symbol for symbol in text if not symbol.isascii())!r}"
     text = text.strip()
-    for pattern, what in _AROUND:
+    for pattern, what in () if text[0].isalnum() else _AROUND:
         inside = pattern.fullmatch(text)
         if inside and (math.isfinite(to_number(inside[1])) or foreign_number(inside[1])):
             return what
-    written = text.translate(_ALIKE)
-    if math.isfinite(to_number(written)):
-        odd = next((symbol for symbol in text if not symbol.isascii()), "")
-        return f"the symbol {odd!r}" if odd else "blanks that are not ASCII"
-    return _dialect_of(written)
+    return _dialect_of(written.strip())
 
 
 def _dialect_of(text: str) -> str:
