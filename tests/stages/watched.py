@@ -25,14 +25,19 @@ class Watched:
     """Of the validation's metrics.json."""
     trained: Sequence[str] = ("2013-01-01",)
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Of model.json: its importance, its threshold."""
+    """Of model.json: its importance, its threshold, its loss."""
     inputs: dict[str, dict[str, str | bytes]] = field(default_factory=dict)
 
     @property
     def model_json(self) -> str:
         learned = {"days": [*self.trained], "rows": 1000, "sha256": ""}
-        spec = {"version": 1, "classes": [*self.classes], "trained_on": learned}
+        spec = {"version": 1, **self.target, "trained_on": learned}
         return json.dumps({**spec, **self.more})
+
+    @property
+    def target(self) -> dict[str, Any]:
+        """What model.json and preprocess.json say of it; without classes numbers are predicted."""
+        return {"classes": [*self.classes]} if self.classes else {"task": "regression"}
 
     def day(
         self,
@@ -43,12 +48,15 @@ class Watched:
         day: str = DAY,
         model: str = "1",
     ) -> "Watched":
-        """Add a day. scores: probabilities (rows, classes); data: the columns of data.csv.
+        """Add a day. scores: probabilities (rows, classes), or numbers (rows, 1).
 
-        Version 1 is the model that is given as /in/model.
+        data: the columns of data.csv. Version 1 is the model that is given as /in/model.
         """
-        header = ["class", *(f"probability_{label}" for label in self.classes)]
-        best = [self.classes[[*row].index(max(row))] for row in scores]
+        header: list[str] = ["prediction"]
+        rows: list[list[Any]] = [[*row] for row in scores]
+        if self.classes:
+            header = ["class", *(f"probability_{label}" for label in self.classes)]
+            rows = [[self.classes[row.index(max(row))], *row] for row in rows]
         another = "" if model == "1" else model
         digest = hashlib.sha256(f"{self.model_json}{another}".encode()).hexdigest()
         manifest = {
@@ -56,13 +64,11 @@ class Watched:
             "inputs": {"model/model.json": {"sha256": digest}},
         }
         self.inputs[f"predictions/{day}"] = {
-            "predictions.csv": table(
-                header, [[label, *row] for label, row in zip(best, scores, strict=True)]
-            ),
+            "predictions.csv": table(header, rows),
             "manifest.json": json.dumps(manifest),
         }
         data = (
-            data or {c["name"]: [1] * len(scores) for c in self.columns} or {"x": [1] * len(best)}
+            data or {c["name"]: [1] * len(scores) for c in self.columns} or {"x": [1] * len(rows)}
         )
         self.inputs[f"raw/{day}"] = {
             "data.csv": table([*data], [*zip(*data.values(), strict=True)])
@@ -77,7 +83,7 @@ class Watched:
 
     def with_model(self) -> Mapping[str, Input]:
         """The inputs of a run."""
-        fitted = {"version": 1, "columns": [*self.columns], "classes": [*self.classes], "days": []}
+        fitted = {"version": 1, "columns": [*self.columns], **self.target, "days": []}
         if self.class_counts:
             fitted["class_counts"] = [*self.class_counts]
         version = {"name": "microstage", "version": "1", "date": "2013-01-13"}
