@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,16 @@ from stageframe.values import is_missing, places, same, to_number
 MAX_UNSEEN = 10_000  # texts of a column that are no category, and are kept
 
 
-def read_columns(path: Path) -> list[dict[str, Any]]:
-    """Return the columns of preprocess.json, sure that `encode` can use them."""
-    columns = read_json(path, "columns", version=1)["columns"]
+def read_columns(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the columns of preprocess.json, sure that `encode` can use them, and how many days.
+
+    Names are as `read_header` has them.
+    """
+    spec = read_json(path, "columns", version=1)
+    columns, days = spec["columns"], spec.get("days")
     if isinstance(columns, list) and columns and all(is_column(column) for column in columns):
-        return columns
+        named = [{**column, "name": normalize("NFC", column["name"])} for column in columns]
+        return named, len(days) if isinstance(days, list) else 1
     raise StageError(f"{shown(path)}: columns is not a list of columns: run fit again")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from class_warnings import class_warnings
 from classes import MISSING, count_classes, count_labels, name_classes, require_target
 from coding import encode
 from columns import learn
@@ -52,6 +53,10 @@ class Classes:
         counts = sum(daily, Counter[str]())
         labels = name_classes(counts, paths, forced)
         self.rows = [texts.total() for texts in daily]
+        self._daily = {
+            path.parent.name: count_classes(texts, labels)
+            for path, texts in zip(paths, daily, strict=True)
+        }
         self._counts = count_classes(counts, labels)
         self._cells = [csv_line([label]) for label in self._counts]
         self._code = {text: [*self._counts].index(label) for text, label in labels.items()}
@@ -72,13 +77,7 @@ class Classes:
         return {"classes": len(self._counts)}
 
     def warnings(self) -> list[str]:
-        """Return a warning of each class that differs from another in case or an end mark alone."""
-        first = dict[str, str]()
-        return [
-            f"the classes {before!r} and {label!r} are two: spell them alike, if they are one"
-            for label in self._counts
-            if (before := first.setdefault(label.casefold().rstrip(" .,;:!"), label)) != label
-        ]
+        return class_warnings(self._daily)
 
 
 class Numbers:

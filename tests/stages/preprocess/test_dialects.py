@@ -156,8 +156,9 @@ def test_a_column_of_which_nothing_is_known_any_more_is_refused(run_stage: RunSt
         ([f"Ada {i}" for i in range(40)], [f"Bob {i}" for i in range(40)]),
         (["Monday"] * 40, ["Tuesday"] * 40),
         (["2024-01-01 10:00", "2024-01-01"] * 20, ["2024-01-02 11:00", "2024-01-02"] * 20),
+        (["1/1/2024", "1/1/2024 9:15 PM"] * 20, ["1/2/2024", "1/2/2024 8:40 AM"] * 20),
     ],
-    ids=["names of people", "one value a day", "times"],
+    ids=["names of people", "one value a day", "times", "times of other countries"],
 )
 def test_values_that_are_new_by_nature_are_counted_and_no_more(
     run_stage: RunStage, then: list[str], now: list[str]
@@ -166,6 +167,65 @@ def test_values_that_are_new_by_nature_are_counted_and_no_more(
     later = transform(run_stage, fitted, table("x", *now))
 
     assert (0, 40) == (later.code, later.summary["unseen_values"])
+
+
+def colours(*days: str, rows: int = 40) -> dict[str, dict[str, str]]:
+    """Return days of this many rows, with the colours of each by turns."""
+    return {
+        f"2024-01-0{n}": day(table("colour", *(words.split() * rows)[:rows]))
+        for n, words in enumerate(days, 1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("RED", "the model knows 0: 'RED' for 'red' are not among those that it has learned"),
+        ("r\u00e9d", "'r\u00e9d' for 'red'"),
+        ("green", "the model knows 0: 'green' are not among those"),
+    ],
+    ids=["case", "accent", "another word"],
+)
+def test_one_value_in_all_rows_is_refused_where_days_had_several(
+    run_stage: RunStage, word: str, says: str
+) -> None:
+    fitted = fit(run_stage, colours("red blue", "blue red white grey"))
+    later = transform(run_stage, fitted, table("colour", *[word] * 40))
+
+    assert 65 == later.code
+    assert says in later.last_error
+    assert "such as 'blue' and 'grey': spell them as then, or train on them" in later.last_error
+
+
+def test_one_value_in_all_rows_is_warned_about_where_it_may_be_that_of_the_day(
+    run_stage: RunStage,
+) -> None:
+    fitted = fit(run_stage, colours("red", "blue"))
+    later = transform(run_stage, fitted, table("colour", *["green"] * 40))
+
+    assert (0, 40) == (later.code, later.summary["unseen_values"])
+    assert "of 40 values of column 'colour' the model knows 0: 'green'" in later.summary["warnings"]
+    assert "warning: of 40 values of column 'colour'" in later.stdout
+
+
+def test_variants_of_known_values_are_warned_about(run_stage: RunStage) -> None:
+    fitted = fit(run_stage, colours("red new-york"))
+    later = transform(run_stage, fitted, table("colour", *["red", "Red", "New York", "green"] * 9))
+
+    assert (0, 27) == (later.code, later.summary["unseen_values"])
+    assert (
+        "column 'colour' holds 'Red' for 'red' and 'New York' for 'new-york', which to the model"
+        in later.summary["warnings"]
+    )
+
+
+def test_a_model_may_have_its_names_decomposed(run_stage: RunStage) -> None:
+    columns = [{"name": "gro\u0308\u00dfe", "kind": "numeric"}]
+    model = {"preprocess.json": json.dumps({"version": 1, "columns": columns})}
+    raw = {"raw/2024-01-09": {"data.csv": "gr\u00f6\u00dfe\n5\n"}}
+    result = run_stage("preprocess", "transform", inputs={"model": model, **raw})
+
+    assert ["gr\u00f6\u00dfe", "5"] == lines(result)
 
 
 def test_a_column_that_was_empty_may_be_filled_later(run_stage: RunStage) -> None:
@@ -180,7 +240,7 @@ def test_a_column_that_was_empty_may_be_filled_later(run_stage: RunStage) -> Non
 def test_numbers_that_a_model_cannot_tell_apart_are_warned_about(
     run_stage: RunStage, gap: str
 ) -> None:
-    data = f"id,x\n9007199254740993,1\n9007199254740992,2\n{gap}"
+    data = f"id,x\n9007199254740993,1\n9007199254740992,2\n7,3\n7,4\n{gap}"
     result = fit(run_stage, {"2024-01-01": day(data)})
     named = fit(run_stage, {"2024-01-01": day(data)}, categorical="id")
 
@@ -192,9 +252,9 @@ def test_numbers_that_a_model_cannot_tell_apart_are_warned_about(
 @pytest.mark.parametrize(
     ("texts", "pair"),
     [
-        (["0.1234567890123456781", "0.1234567890123456782", "7"], "'0.1234567890123456781'"),
-        (["0e1", "7e2", "0e9"], "'0e1' and '0e9'"),
-        (["1e5", "10e4", "3e1"], "'1e5' and '10e4'"),
+        (["0.1234567890123456781", "0.1234567890123456782", "7", "8"], "'0.1234567890123456781'"),
+        (["0e1", "7e2", "0e9", "8"], "'0e1' and '0e9'"),
+        (["1e5", "10e4", "3e1", "8"], "'1e5' and '10e4'"),
     ],
 )
 def test_numbers_that_differ_as_texts_alone_are_warned_about(
@@ -262,3 +322,71 @@ def test_classes_that_differ_in_case_or_a_full_stop_are_warned_about(run_stage: 
     result = fit(run_stage, {"2024-01-01": day("x\n1\n2\n3\n4\n", "yYnn")})
 
     assert "the classes 'Y' and 'y' are two" in result.summary["warnings"]
+
+
+def classes(*days: str) -> dict[str, dict[str, str]]:
+    """Return days of rows that have these labels, a word each, by turns, 40 of them."""
+    return {
+        f"2024-01-0{n}": {
+            "data.csv": "x\n" + "".join(f"{row}\n" for row in range(40 * n, 40 * n + 40)),
+            "target.csv": "\n".join(["target", *(labels.split() * 40)[:40], ""]),
+        }
+        for n, labels in enumerate(days, 1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("days", "says"),
+    [
+        (["0 1", "1 2"], "there is no row of class '0' on 2024-01-02, but on other days there is"),
+        (["0 1", "1 2"], "there is no row of class '2' on 2024-01-01"),
+        (["Y N", "Y N", "yes no"], "no row of classes 'N' and 'Y' on 2024-01-03"),
+        (["Y N", "Y N", "yes no"], "no row of classes 'no' and 'yes' on 2024-01-01 and 2024-01-02"),
+        (["a", "a b"], "all days before 2024-01-02 have rows of class 'a' alone"),
+    ],
+)
+def test_classes_that_are_spelled_otherwise_on_some_days_are_warned_about(
+    run_stage: RunStage, days: list[str], says: str
+) -> None:
+    result = fit(run_stage, classes(*days))
+
+    assert says in result.summary["warnings"]
+    assert f"warning: {result.summary['warnings'].partition(';')[0]}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        ["a b", "a b", "a b"],
+        ["a " * 19 + "b", "a", "a " * 19 + "b"],
+        ["a b"] * 3 + ["a b " * 19 + "a c"] * 2,
+    ],
+    ids=["all", "a rare class", "another rare class"],
+)
+def test_classes_that_days_lack_by_chance_are_not_warned_about(
+    run_stage: RunStage, days: list[str]
+) -> None:
+    result = fit(run_stage, classes(*days))
+
+    assert (0, "") == (result.code, result.last_error)
+    assert "warnings" not in result.summary
+
+
+def test_yes_and_no_beside_0_and_1_are_refused(run_stage: RunStage) -> None:
+    result = fit(run_stage, classes("0 1", "0 1", "yes no"))
+
+    assert 65 == result.code
+    assert "2024-01-03/target.csv, row 1: column 'target' holds 'yes'" in result.last_error
+    assert "beside numbers such as '1'" in result.last_error
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [("aaab", "class 'b' has one row, to be"), ("aabc", "classes 'b' and 'c' have one row each")],
+)
+def test_a_class_of_a_single_row_is_warned_about(
+    run_stage: RunStage, labels: str, says: str
+) -> None:
+    result = fit(run_stage, {"2024-01-01": day("x\n1\n2\n3\n4\n", labels)})
+
+    assert says in result.summary["warnings"]
