@@ -12,6 +12,8 @@ local QUOTE, CARRIAGE_RETURN = 34, 13 -- bytes
 -- Where there are fewer kinds of rows, or more rows of each, they are alike by chance; and where more
 -- than this share of the kinds that came several times is of several classes.
 local FEW_KINDS, MANY_ROWS, MIXED = 50, 5, 0.05
+local WORDS, WORD_BYTES = "<" .. ("i8"):rep(16), 128 -- of a text, read at a time
+local MULTIPLIER = 0x9E3779B97F4A7C15 -- odd, of 64 bits: Knuth, The Art of Computer Programming, 6.4
 local MAX_LINES = 10000 -- of a row: more than that, and a quote was left open
 
 local HELP = [[
@@ -176,27 +178,43 @@ local function survey(path, each)
   return total
 end
 
--- Rows that are the same but for their label are of one kind.
-local function kind_of(row)
-  return row:match("^(.*),") or ""
+-- A whole number that stands for a text: it takes less memory, and that two texts have the same one
+-- is as likely as 1 in 2^64.
+local function digest_of(text)
+  local digest = #text
+  text = text .. ("\0"):rep(-#text % WORD_BYTES)
+  for at = 1, #text, WORD_BYTES do
+    local words = { WORDS:unpack(text, at) }
+    for i = 1, #words - 1 do
+      digest = (digest ~ words[i]) * MULTIPLIER
+      digest = digest ~ digest >> 32
+    end
+  end
+  return digest
 end
 
--- Collects the kinds of rows: how many rows each has, and the label of the first of them.
+-- Rows that are the same but for their label are of one kind.
+local function kind_of(row)
+  return digest_of(row:match("^(.*),") or "")
+end
+
+-- Collects the kinds of rows: the class of the first row of each; how many there are, and of those
+-- that have several rows, and how many pairs of a kind and a label.
 local function new_kinds()
-  local kinds = { count = {}, label = {}, other = {}, number = 0, several = 0, pairs = 0 }
-  function kinds.add(row, label)
-    local kind = kind_of(row)
-    local count = kinds.count[kind]
-    kinds.count[kind] = (count or 0) + 1
-    if not count then
-      kinds.label[kind] = label
+  local kinds = { class = {}, number = 0, several = 0, pairs = 0 }
+  local first, again, other = {}, {}, {}
+  function kinds.add(row, label, class)
+    local kind, digest = kind_of(row), digest_of(label)
+    if not first[kind] then
+      first[kind], kinds.class[kind] = digest, class
       kinds.number, kinds.pairs = kinds.number + 1, kinds.pairs + 1
       return
     end
-    kinds.several = kinds.several + (count == 1 and 1 or 0)
-    local pair = kind .. "\0" .. label
-    if label ~= kinds.label[kind] and not kinds.other[pair] then
-      kinds.other[pair], kinds.pairs = true, kinds.pairs + 1
+    kinds.several = kinds.several + (again[kind] and 0 or 1)
+    again[kind] = true
+    local pair = (kind ~ digest) * MULTIPLIER
+    if digest ~= first[kind] and not other[pair] then
+      other[pair], kinds.pairs = true, kinds.pairs + 1
     end
   end
   return kinds
@@ -266,18 +284,17 @@ end
 
 -- Likewise for whole kinds of rows, so that no model is measured on rows that it knows by heart. A
 -- kind is of the class of its first row.
-local function by_kind(kinds, fraction, seed, class_of)
-  local counts, side = {}, {}
-  for _, label in pairs(kinds.label) do
-    local class = class_of(label)
+local function by_kind(kinds, fraction, seed)
+  local counts, side = {}, kinds.class
+  for _, class in pairs(kinds.class) do
     counts[class] = (counts[class] or 0) + 1
   end
   local choose = by_class(counts, fraction, seed, function(kind)
-    return class_of(kinds.label[kind])
+    return kinds.class[kind]
   end)
   return function(_, row)
     local kind = kind_of(row)
-    if side[kind] == nil then
+    if type(side[kind]) ~= "boolean" then -- it takes the place of the class, which is not asked again
       side[kind] = choose(nil, kind)
     end
     return side[kind]
@@ -293,7 +310,7 @@ local function by_row(path, fraction, seed, numbers)
   local total = survey(path, function(row, label)
     local class = class_of(label)
     counts[class] = (counts[class] or 0) + 1
-    kinds.add(row, label)
+    kinds.add(row, label, class)
   end)
   if are_alike_by_chance(kinds, total) then
     local choose = by_class(counts, fraction, seed, function(row, width)
@@ -301,7 +318,7 @@ local function by_row(path, fraction, seed, numbers)
     end)
     return choose, total
   end
-  return by_kind(kinds, fraction, seed, class_of), total
+  return by_kind(kinds, fraction, seed), total
 end
 
 -- Writes train.csv and val.csv; returns how many rows are in each.

@@ -296,6 +296,22 @@ def test_memory_does_not_grow_with_the_rows(engine: Engine) -> None:
     assert 480_000 == result.summary["val_rows"]
 
 
+def test_memory_does_not_grow_with_the_length_of_rows_that_differ(engine: Engine) -> None:
+    rest = ",0.12345678901234567" * 50  # 40 MB in all
+    names = ",".join(f"x{column}" for column in range(51))
+    text = f"{names},target\n" + "".join(f"{row}{rest},{row % 2}\n" for row in range(40_000))
+    spec = {"version": 1, "days": [{"day": DAY, "rows": 40_000}]}
+    result = engine.run(
+        IMAGE,
+        ["split"],
+        inputs={"processed": {"train_data.csv": text, "preprocess.json": json.dumps(spec)}},
+        limits=Limits(cpus=1, memory=24 * 2**20, pids=8, timeout=60),
+    )
+
+    assert (0, "") == (result.code, result.stderr)
+    assert 8_000 == result.summary["val_rows"]
+
+
 @pytest.mark.parametrize("program", ["python3", "sh", "perl"])
 def test_it_holds_no_python_and_no_shell(engine: Engine, program: str) -> None:
     result = engine.run(IMAGE, [], entrypoint=[program])
