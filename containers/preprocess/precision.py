@@ -12,7 +12,7 @@ from stageframe.values import EXACT, is_missing, to_number
 
 FIELDS = 2**15  # that are looked at as texts, of all tables together
 DIGITS = 15  # that a float has at least
-_SO_FIX = ": if they are but names, name the column in fit's --categorical"
+IF_NAMES = ": if they are but names, name the column in fit's --categorical"
 
 
 def beyond(text: str) -> bool:
@@ -24,7 +24,7 @@ def inexact(name: str, value: int) -> str:
     """Return the warning of a column of numbers that holds such a one."""
     return (
         f"column {name!r} holds whole numbers such as {value}: beyond 2^53 a model cannot tell one"
-        f" from the next{_SO_FIX}"
+        f" from the next{IF_NAMES}"
     )
 
 
@@ -45,7 +45,7 @@ def confused(tables: list[Path], names: Collection[str]) -> list[str]:
             if name in names and name not in warnings and (pair := one_float(texts)):
                 first, second = map(repr, pair)
                 warnings[name] = (
-                    f"column {name!r} holds {first} and {second}, one number to a model{_SO_FIX}"
+                    f"column {name!r} holds {first} and {second}, one number to a model{IF_NAMES}"
                 )
     return [*warnings.values()]
 

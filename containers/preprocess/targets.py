@@ -12,6 +12,7 @@ from classes import MISSING, count_classes, count_labels, name_classes, require_
 from coding import encode
 from columns import learn
 from csv_tables import OR_NAMES, csv_line, csv_lines, not_a_number, read_frames
+from precision import IF_NAMES
 from stageframe import StageError, shown
 from stageframe.csv_files import find_fault
 from stageframe.tasks import REGRESSION
@@ -128,7 +129,7 @@ class Numbers:
         return {f"{name}_target": value for name, value in self._spread.items()}
 
     def warnings(self) -> list[str]:
-        return self._warnings
+        return [warning.removesuffix(IF_NAMES) for warning in self._warnings]
 
 
 def read_targets(paths: list[Path], task: str, *, forced: bool) -> Targets:

@@ -85,6 +85,15 @@ def test_a_day_that_came_again_is_named(run_stage: RunStage) -> None:
     assert "warnings" not in other
 
 
+def test_targets_that_are_one_number_to_a_model_are_warned_about(run_stage: RunStage) -> None:
+    large = fit(run_stage, raw(["9007199254740993", "9007199254740992", "7"]))
+    close = fit(run_stage, raw(["0.1234567890123456781", "0.1234567890123456782", "7"]))
+
+    assert "column 'target' holds whole numbers such as 90071992" in large.summary["warnings"]
+    assert large.summary["warnings"].endswith("a model cannot tell one from the next")
+    assert close.summary["warnings"].endswith("one number to a model")
+
+
 @pytest.mark.parametrize(
     ("targets", "sentence"),
     [
@@ -96,6 +105,8 @@ def test_a_day_that_came_again_is_named(run_stage: RunStage) -> None:
         (["1", "inf", "3"], "row 2: column 'target' holds 'inf'"),
         (["1,5", "2", "3"], "target.csv"),
         (['"1,5"', '"2,5"', '"3,5"'], "a decimal comma"),
+        (["1.5 kg", "2.5 kg", "7 kg"], "with a unit: write them like 1234.5, or leave --task"),
+        (["1h", "2h", "3h"], "column 'target' holds '1h'"),
         (["4", "4", "4.0"], "raw/2013-01-01/target.csv: all targets are 4"),
     ],
 )
