@@ -36,6 +36,11 @@ def split(val_fraction: float, seed: int) -> dict[str, Any]:
     if not chosen.any():
         few = "there is one row" if numbers else "no class has two rows"
         raise StageError(f"{shown(table)}: {few}: provide more rows")
+    if not numbers and (label := only_class(OUT / "train.csv")):
+        raise StageError(
+            f"{shown(table)}: all rows to learn from are of class {label!r}, as the newest days"
+            " validate: provide rows of another class on earlier days, or more days"
+        )
     return {
         "train_rows": int((~chosen).sum()),
         "val_rows": int(chosen.sum()),
@@ -119,6 +124,16 @@ def write_parts(table: Path, names: list[str], chosen: np.ndarray) -> int:
                 (val if validates else train).write(line)
             rows += len(ends)
     return rows
+
+
+def only_class(table: Path) -> str:
+    """Return the class of all rows; "" if there are two, which the first rows tell as a rule."""
+    first = ""
+    for frame in read_frames(table, ["target"], ["target"]):
+        first = first or frame["target"].iloc[0]
+        if (frame["target"] != first).any():
+            return ""
+    return first
 
 
 def read_days(path: Path) -> tuple[list[dict[str, Any]], bool]:

@@ -321,6 +321,20 @@ local function by_row(path, fraction, seed, numbers)
   return by_kind(kinds, fraction, seed), total
 end
 
+-- Checks every row; returns how many there are, and the label of all that do not validate; nil if
+-- there are several.
+local function survey_learned(path, validates)
+  local number, first, several = 0, nil, false
+  local total = survey(path, function(_, label)
+    number = number + 1
+    if not several and not validates(number) then
+      first = first or label
+      several = label ~= first
+    end
+  end)
+  return total, not several and first or nil
+end
+
 -- Writes train.csv and val.csv; returns how many rows are in each.
 local function part(path, validates)
   local next_row, width, header = open_table(path)
@@ -344,9 +358,10 @@ local function run_split(params)
   local path = IN .. "/processed/train_data.csv"
   local days, numbers = read_days(IN .. "/processed/preprocess.json")
   local fraction, seed = params["--val-fraction"], params["--seed"]
-  local validates, total, by = nil, nil, "time"
+  local validates, total, only, by = nil, nil, nil, "time"
   if #days > 1 then
-    validates, total = by_time(days, fraction), survey(path, function() end)
+    validates = by_time(days, fraction)
+    total, only = survey_learned(path, validates)
   else
     validates, total = by_row(path, fraction, seed, numbers)
     by = numbers and "row" or "class"
@@ -358,6 +373,11 @@ local function run_split(params)
   if total ~= expected then
     local sentence = "%s has %d rows, preprocess.json %d: run fit again"
     refuse(BAD_DATA, sentence, shown(path), total, expected)
+  end
+  if only and not numbers then
+    local sentence = "%s: all rows to learn from are of class '%s', as the newest days validate: "
+      .. "provide rows of another class on earlier days, or more days"
+    refuse(BAD_DATA, sentence, shown(path), only)
   end
   local train, val = part(path, validates)
   if val == 0 then

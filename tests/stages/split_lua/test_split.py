@@ -109,6 +109,21 @@ def test_of_numbers_a_share_of_all_rows_validates(run_stage: RunStage, image: st
 
 
 @pytest.mark.parametrize("image", [IMAGE, "preprocess"])
+def test_days_of_one_class_before_those_that_validate_are_refused(
+    run_stage: RunStage, image: str
+) -> None:
+    files = processed({DAY: ["a, b"] * 3, "2013-01-02": ["a, b", "c, b"]})
+    quoted = [(row, '"c, b"' if row == 4 else '"a, b"') for row in range(5)]
+    one = run_stage(image, "split", inputs={"processed": files | table(quoted)})
+    two = run_stage(image, "split", inputs={"processed": files | table([(9, "d"), *quoted[1:]])})
+    numbers = of_numbers(processed({DAY: ["1"] * 3, "2013-01-02": ["1", "2"]}))
+
+    assert (65, 0) == (one.code, two.code)
+    assert "all rows to learn from are of class 'a, b', as the newest days" in one.last_error
+    assert 3 == split(run_stage, numbers, image).summary["train_rows"]
+
+
+@pytest.mark.parametrize("image", [IMAGE, "preprocess"])
 def test_one_row_of_numbers_is_refused(run_stage: RunStage, image: str) -> None:
     files = of_numbers(processed({DAY: ["1.5"]}))
     result = run_stage(image, "split", inputs={"processed": files})
