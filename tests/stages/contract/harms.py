@@ -151,6 +151,12 @@ NO_HARM: dict[str, dict[str, set[Harm | None]]] = {
     },
 }
 
+# Likewise where numbers are to be predicted: as many targets as rows, or one in all that validate.
+NO_HARM_TO_NUMBERS: dict[str, dict[str, set[Harm | None]]] = {
+    "fit-columns": {"raw/target.csv": {a_class_for_every_row}},
+    "validate-model": {"split/val.csv": {one_class_only}},
+}
+
 # One day alone cannot have it; the others are done to the newest day.
 TO_EVERY_DAY = {one_class_only}
 
