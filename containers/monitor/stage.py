@@ -36,9 +36,7 @@ program.verb(
         0.2,
         "population stability index above which a feature has drifted, unless chance explains it",
     ),
-    Parameter(
-        "max-drifted", share, 0.5, "share of the features that may have drifted while the day is ok"
-    ),
+    Parameter("max-drifted", share, 0.5, "share of the features that may drift on an ok day"),
     Parameter(
         "max-gaps",
         share,
