@@ -31,6 +31,7 @@ _BEHIND = re.compile(
 )
 # Before a number a single letter, or more than three, are rather those of a code or a name.
 _BEFORE = re.compile(r"(?P<unit>[^\W\d_]{2,3}\.?)\s?" + _NUMBER)
+_CURRENCY = re.compile("[A-Z]{3}")
 _FAMILIES = (
     frozenset(("ms", "s", "sec", "m", "min", "h", "hr", "hrs", "d", "w", "y", "days", "hours")),
     frozenset(("k", "K", "M", "m", "B", "b", "bn", "G", "T", "mn", "mio")),
@@ -73,7 +74,8 @@ def numbers_with_unit(texts: Mapping[str, int]) -> Numbers | None:
 
     texts: how often each occurs. Where the unit is behind the number, many different numbers are no
     names: more than 20 whole ones, or more than 5 with fractions, or any with fractions that hardly
-    come again. Where letters are before the number, they are rather a code: only fractions tell.
+    come again. Where letters are before the number, they are rather a code: only fractions tell for
+    sure.
     Numbers with zeros in front, or of seven digits and more, are codes.
     """
     words = {text.strip(): n for text, n in texts.items() if not is_missing(text)}
@@ -111,8 +113,11 @@ def _judge_before(found: list[re.Match[str]], rows: int) -> Numbers | None:
     values, fractions = _numbers_of(found)
     spaced = all(match[0][len(match["unit"])].isspace() for match in found)
     many = values > MANY or (spaced and (values > MANY_FRACTIONS or rows < OFTEN * values))
-    if fractions and many and values > 1 and _have_one_unit(found, 1):
-        return Numbers([match[0] for match in found], True)
+    # Three capitals may be those of a currency (ISO 4217).
+    currency = spaced and values > MANY and all(_CURRENCY.fullmatch(m["unit"]) for m in found)
+    certain = fractions and many and values > 1
+    if (certain or currency) and _have_one_unit(found, 1):
+        return Numbers([match[0] for match in found], certain)
     return None
 
 

@@ -104,6 +104,7 @@ NAMES = {
 EITHER = {
     "a few sizes": some("10mm", "12mm", "14mm"),
     "engines": some("1.6L", "2.0L", "2.5L"),
+    "whole amounts": whole("AED {}"),
     "a few hours": some(*(f"{n}h" for n in range(1, 13))),
 }
 
