@@ -1,42 +1,14 @@
 """Measure a day's predicted numbers against what came true; NumPy alone, see quality.py."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from quality import Z
-from stageframe.losses import ABSOLUTE, POISSON, QUANTILE, SQUARED
+from stageframe.losses import POISSON, QUANTILE, losses_of_rows
 
 BINS = 10  # of predictions, of as many rows each
 RESIDUAL_BINS = 24  # of the picture of residuals
-TINY = np.finfo(float).tiny  # a predicted count is above 0, also where exp() says it is not
-
-Values = np.ndarray | float
-
-
-def deviance(y: np.ndarray, predicted: Values, _: float) -> np.ndarray:
-    """Return the Poisson deviance of each row, (rows,): McCullagh and Nelder (1989)."""
-    expected = np.maximum(predicted, TINY)
-    logs = np.log(np.where(y > 0, y, 1) / expected)
-    found: np.ndarray = 2 * (np.where(y > 0, y * logs, 0) - y + expected)
-    return found
-
-
-def pinball(y: np.ndarray, predicted: Values, quantile: float) -> np.ndarray:
-    """Return the loss of a quantile of each row, (rows,): Koenker and Bassett (1978)."""
-    above: np.ndarray = y - predicted
-    return np.maximum(quantile * above, (quantile - 1) * above)
-
-
-# What models of numbers keep small, of each row. predict's losses.py has twins, as metrics are no
-# matter of the frame that images share.
-LOSSES: dict[str, Callable[[np.ndarray, Values, float], np.ndarray]] = {
-    SQUARED: lambda y, predicted, _: np.square(y - predicted),
-    ABSOLUTE: lambda y, predicted, _: np.abs(y - predicted),
-    POISSON: deviance,
-    QUANTILE: pinball,
-}
 
 
 def measure(y: np.ndarray, predicted: np.ndarray, spec: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +19,8 @@ def measure(y: np.ndarray, predicted: np.ndarray, spec: dict[str, Any]) -> dict[
     loss, baseline = spec["loss"], spec["baseline"]
     level = spec["quantile"] if loss == QUANTILE else 0.5
     gap, squares = predicted - y, np.square(predicted - y)
-    each = [LOSSES[loss](y, values, level) for values in (predicted, baseline["constant"])]
+    guesses = (predicted, baseline["constant"])
+    each = [losses_of_rows(loss, y, guess, level) for guess in guesses]
     mean, low, high = interval(squares)
     spread = float(np.square(y - y.mean()).sum())
     skill, skill_low, skill_high = ratio_interval(*each)

@@ -1,13 +1,12 @@
 """What models of numbers keep small, and are measured by: the mean of a loss over the rows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 from stageframe import StageError, shown
-from stageframe.losses import ABSOLUTE, LOSSES, POISSON, QUANTILE, SQUARED
+from stageframe.losses import ABSOLUTE, LOSSES, POISSON, QUANTILE, SQUARED, losses_of_rows
 
 # The metric of each loss, as metrics.json names it; less is better.
 METRICS = {
@@ -16,7 +15,6 @@ METRICS = {
     POISSON: "poisson_deviance",
     QUANTILE: "pinball_loss",
 }
-TINY = np.finfo(float).tiny  # a count is above 0, also where exp() says it is not
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Loss:
 
     def of(self, y: np.ndarray, predicted: np.ndarray | float) -> np.ndarray:
         """Return the loss of each row, float64 (rows,); y: targets (rows,)."""
-        return OF_ROWS[self.name](y, predicted, self.quantile)
+        return losses_of_rows(self.name, y, predicted, self.quantile)
 
     def total(self, mean: Any) -> Any:
         """Return the metric of a mean loss, or of many: of squares the root, in the target's unit.
@@ -69,31 +67,6 @@ class Loss:
         Root mean squared error, but for that the mean itself.
         """
         return np.sqrt(mean) if self.name == SQUARED else mean
-
-
-def pinball(y: np.ndarray, predicted: np.ndarray | float, quantile: float) -> np.ndarray:
-    """Return what a quantile keeps small, (rows,): Koenker and Bassett (1978)."""
-    above: np.ndarray = y - predicted
-    return np.maximum(quantile * above, (quantile - 1) * above)
-
-
-def deviance(y: np.ndarray, predicted: np.ndarray | float, _: float) -> np.ndarray:
-    """Return the Poisson deviance of each row, (rows,); y: counts, 0 and more, (rows,).
-
-    McCullagh and Nelder, Generalized Linear Models (1989).
-    """
-    expected = np.maximum(predicted, TINY)
-    logs = np.log(np.where(y > 0, y, 1) / expected)
-    found: np.ndarray = 2 * (np.where(y > 0, y * logs, 0) - y + expected)
-    return found
-
-
-OF_ROWS: dict[str, Callable[[np.ndarray, np.ndarray | float, float], np.ndarray]] = {
-    SQUARED: lambda y, predicted, _: np.square(y - predicted),
-    ABSOLUTE: lambda y, predicted, _: np.abs(y - predicted),
-    POISSON: deviance,
-    QUANTILE: pinball,
-}
 
 
 def loss_of(path: Path, spec: dict[str, Any]) -> Loss:

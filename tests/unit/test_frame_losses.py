@@ -10,6 +10,7 @@ from stageframe.losses import (
     PARAMETERS,
     check_targets,
     describe_loss,
+    losses_of_rows,
     require_classes,
     require_numbers,
 )
@@ -19,7 +20,7 @@ TARGETS = np.array([1.0, 2.0, 3.0, 4.0, 90.0])
 
 
 @pytest.mark.parametrize(
-    ("loss", "constant"), [("squared", 20), ("poisson", 20), ("absolute", 3), ("quantile", 55.6)]
+    ("loss", "constant"), [("squared", 20), ("poisson", 20), ("absolute", 3), ("quantile", 90)]
 )
 def test_the_constant_is_the_one_with_the_least_loss(loss: str, constant: float) -> None:
     found = describe_loss({**DEFAULTS, "loss": loss, "quantile": 0.9}, TARGETS)
@@ -35,6 +36,31 @@ def test_a_quantile_is_said_where_it_is_one() -> None:
 
     assert {"quantile"} == {loss for loss in LOSSES if "quantile" in found[loss]}
     assert 0.5 == found["quantile"]["quantile"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("squared", [4, 9]),
+        ("absolute", [2, 3]),
+        ("quantile", [0.9 * 2, 0.1 * 3]),
+        ("poisson", [2 * (4 * np.log(4 / 2) - 2), 2 * 3]),
+    ],
+)
+def test_the_loss_of_a_row_is_that_of_its_definition(loss: str, expected: list[float]) -> None:
+    found = losses_of_rows(loss, np.array([4.0, 0.0]), np.array([2.0, 3.0]), 0.9)
+
+    assert pytest.approx(expected) == found.tolist()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_other_constant_has_less_loss(loss: str) -> None:
+    constant = describe_loss({**DEFAULTS, "loss": loss, "quantile": 0.7}, TARGETS)["baseline"][
+        "constant"
+    ]
+    others = [losses_of_rows(loss, TARGETS, value, 0.7).mean() for value in range(1, 95)]
+
+    assert min(others) >= losses_of_rows(loss, TARGETS, constant, 0.7).mean() - 1e-9
 
 
 def refusal(call: Any, *given: object) -> tuple[int, str]:

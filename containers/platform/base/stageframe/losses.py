@@ -76,7 +76,30 @@ def describe_loss(params: Mapping[str, Any], targets: NDArray[np.float64]) -> di
     targets: (rows,), of what the model has learned from.
     """
     loss, mean = params["loss"], float(targets.mean())
-    level = params["quantile"] if loss == QUANTILE else MEDIAN
-    constant = float(np.quantile(targets, level)) if loss in (ABSOLUTE, QUANTILE) else mean
-    quantile = {"quantile": level} if loss == QUANTILE else {}
+    constant, quantile = mean, {}
+    if loss == ABSOLUTE:
+        constant = float(np.median(targets))
+    if loss == QUANTILE:
+        quantile["quantile"] = params["quantile"]
+        # Not interpolated: only one of the values has the least loss.
+        constant = float(np.quantile(targets, params["quantile"], method="inverted_cdf"))
     return {"loss": loss, **quantile, "baseline": {"mean": mean, "constant": constant}}
+
+
+def losses_of_rows(
+    loss: str, y: NDArray[np.float64], predicted: NDArray[np.float64] | float, quantile: float
+) -> NDArray[np.float64]:
+    """Return the loss of each row, (rows,); y: targets (rows,).
+
+    Of quantiles that of Koenker and Bassett (1978); of counts the deviance of McCullagh and Nelder,
+    Generalized Linear Models (1989).
+    """
+    gap = y - predicted
+    if loss == POISSON:
+        # A count is above 0, also where exp() says that it is not.
+        expected = np.maximum(predicted, np.finfo(float).tiny)
+        logs = np.log(np.where(y > 0, y, 1) / expected)
+        return 2 * (np.where(y > 0, y * logs, 0) - y + expected)
+    if loss == QUANTILE:
+        return np.maximum(quantile * gap, (quantile - 1) * gap)
+    return np.square(gap) if loss == SQUARED else np.abs(gap)
