@@ -75,8 +75,7 @@ def numbers_with_unit(texts: Mapping[str, int]) -> Numbers | None:
     texts: how often each occurs. Where the unit is behind the number, many different numbers are no
     names: more than 20 whole ones, or more than 5 with fractions, or any with fractions that hardly
     come again. Where letters are before the number, they are rather a code: only fractions tell for
-    sure.
-    Numbers with zeros in front, or of seven digits and more, are codes.
+    sure. Numbers with zeros in front, or of seven digits and more, are codes.
     """
     words = {text.strip(): n for text, n in texts.items() if not is_missing(text)}
     for pattern in (_BEHIND, _BEFORE):
