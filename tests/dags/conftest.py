@@ -82,8 +82,9 @@ def tiny(airflow_database: None) -> dict[str, Any]:
 @pytest.fixture
 def containers(engine: docker.DockerClient) -> Callable[[], list[Any]]:
     """The containers of this test session's installation."""
+    # The engine's list, and a look at each: one of them may be gone in between.
     return lambda: engine.containers.list(
-        all=True, filters={"label": f"microstage.install={INSTALL}"}
+        all=True, filters={"label": f"microstage.install={INSTALL}"}, ignore_removed=True
     )
 
 
