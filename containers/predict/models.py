@@ -1,17 +1,21 @@
 """Trained models, whatever trained them."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import treelite
 from losses import Loss, loss_of
+from outputs import Output, output_of
 from stageframe import StageError, read_json, shown
 from stageframe.tables import read_table
 from stageframe.tasks import is_regression
+from trees import Trees, compile_trees
+
+MANY = 2000  # rows, from which on tables are made and looked up sooner than treelite scores
 
 # How model.txt is read, by the format that model.json names. None of them can run code.
 LOADERS: dict[str, Callable[[str], treelite.Model]] = {
@@ -38,6 +42,18 @@ class Model:
     """Above which probability the second of two classes is predicted; None: the likeliest is."""
     loss: Loss | None = None
     """What a model of numbers keeps small; None: it is of classes."""
+
+    @cached_property
+    def tables(self) -> Trees | None:
+        """Its trees, to score many rows; None: treelite alone can score them."""
+        return compile_trees(self.trees)
+
+    @cached_property
+    def output(self) -> Output | None:
+        """What becomes of raw scores; None: treelite alone knows."""
+        field = self.trees.get_header_accessor().get_field
+        slope = float(np.float32(field("sigmoid_alpha")[0]))
+        return output_of(str(field("postprocessor")), slope, lightgbm=self.lightgbm)
 
     @property
     def outputs(self) -> int:
@@ -98,6 +114,11 @@ def threshold_of(path: Path, spec: dict[str, Any]) -> float | None:
 def load_trees(path: Path, form: str) -> treelite.Model:
     """Return what a model.txt of this format holds. Raises StageError if it is not whole."""
     content = path.read_bytes()
+    if form == "lightgbm" and takes_zeros_for_gaps(content):
+        raise StageError(
+            f"{shown(path)} takes zeros for gaps, which treelite does not know: train without"
+            " zero_as_missing"
+        )
     try:
         # Without its end, treelite would take the trees that are left for the whole model.
         if form == "lightgbm" and b"\nend of trees\n" not in content:
@@ -107,21 +128,24 @@ def load_trees(path: Path, form: str) -> treelite.Model:
         raise StageError(f"{shown(path)} is no whole {form} model: train again") from error
 
 
+def takes_zeros_for_gaps(content: bytes) -> bool:
+    """Return whether a LightGBM model has a split by which a zero goes the way of a gap.
+
+    Bits 2 and 3 of the kind of a decision are 1 there, in LightGBM's include/LightGBM/tree.h.
+    """
+    lines = (line for line in content.splitlines() if line.startswith(b"decision_type="))
+    return any(int(kind) >> 2 & 3 == 1 for line in lines for kind in line[14:].split())
+
+
 def score(model: Model, x: np.ndarray) -> np.ndarray:
     """Return probabilities, float64 (rows, classes), or the numbers that are predicted, (rows, 1).
 
     x: float64 (rows, features), NaN = missing. They are the trainer's own, bit for bit: LightGBM's,
     XGBoost's, and those of scikit-learn's histogram gradient boosting.
     """
-    by_softmax = model.trees.get_header_accessor().get_field("postprocessor") == "softmax"
-    # XGBoost computes in single precision, as treelite does, and is left to it.
-    by_softmax &= model.trees.output_type == "float64"
-    raw = treelite.gtil.predict(model.trees, x, pred_margin=by_softmax)
-    scores: np.ndarray = raw[:, 0, :].astype(float)
+    scores = raw_outputs(model, x).astype(float)
     if model.loss and not np.isfinite(scores).all():
         raise StageError(f"{shown(model.path)} predicts what is no finite number: train again")
-    if by_softmax:
-        scores = softmax(scores, lightgbm=model.lightgbm)
     if scores.shape[1] == 1 and not model.loss:
         scores = np.hstack([1 - scores, scores])
     if scores.shape[1] != model.outputs:
@@ -133,6 +157,17 @@ def score(model: Model, x: np.ndarray) -> np.ndarray:
     return scores
 
 
+def raw_outputs(model: Model, x: np.ndarray) -> np.ndarray:
+    """Return the outputs of the trees, (rows, outputs); x: as in `score`."""
+    own = model.output
+    if own and len(x) >= MANY and model.tables:
+        return own(model.tables.scores(x))
+    # treelite's softmax is of single precision.
+    own = own if model.trees.output_type == "float64" else None
+    raw: np.ndarray = treelite.gtil.predict(model.trees, x, pred_margin=own is not None)[:, 0, :]
+    return own(raw) if own else raw
+
+
 def decide(scores: np.ndarray, threshold: float | None) -> np.ndarray:
     """Return the codes of the classes that are predicted, int (rows,).
 
@@ -142,17 +177,3 @@ def decide(scores: np.ndarray, threshold: float | None) -> np.ndarray:
     if threshold is not None:
         codes = (scores[:, 1] > threshold).astype(int)
     return codes
-
-
-def softmax(margins: np.ndarray, *, lightgbm: bool) -> np.ndarray:
-    """Return probabilities, float64 (rows, classes), of margins of the same shape.
-
-    treelite's own softmax is of single precision; this is the trainer's, down to its order.
-    """
-    scores: np.ndarray = margins - margins.max(axis=1, keepdims=True)
-    if lightgbm:  # C's exp, which differs from NumPy's in the last digit
-        scores = np.array([math.exp(v) for v in scores.ravel().tolist()]).reshape(scores.shape)
-    else:
-        scores = np.exp(scores)
-    scores /= np.cumsum(scores, axis=1)[:, -1:]
-    return scores

@@ -220,3 +220,61 @@ def test_an_empty_line_is_a_missing_value_where_there_is_one_feature(run_stage: 
     _, _, texts = read(predict(run_stage, model, "a\n1\n\n-1\n"))
 
     assert itself(booster, [[1], [np.nan], [-1]]).tolist() == [row[1] for row in floats(texts)]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"num_leaves": 2},
+        {"num_leaves": 64},
+        {"num_leaves": 100},  # more than an integer has bits
+        {"use_missing": False},
+        {"objective": "cross_entropy"},
+        {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+        {"sigmoid": 2.5},
+    ],
+    ids=str,
+)
+def test_few_rows_and_many_are_lightgbms_bit_for_bit(
+    run_stage: RunStage, params: dict[str, Any]
+) -> None:
+    x = mixed(6000)
+    x[::7, :2] = 0
+    booster = trained(x, 2, **params)
+    model = model_files(booster.model_to_string(), NAMES, ["0", "1"])
+    expected = itself(booster, x).tolist()
+
+    for rows in 100, 6000:
+        _, _, texts = read(predict(run_stage, model, table(x[:rows], NAMES)))
+        assert expected[:rows] == [row[1] for row in floats(texts)]
+
+
+def test_zeros_that_are_gaps_are_refused(run_stage: RunStage) -> None:
+    x = mixed(500)
+    x[::7, :2] = 0
+    booster = trained(x, 2, zero_as_missing=True)
+    files = model_files(booster.model_to_string(), NAMES, ["0", "1"])
+    data = {"data.csv": table(x, NAMES)}
+    result = run_stage("predict", "predict", inputs={"model": files, "features": data})
+
+    assert 65 == result.code
+    assert "model/model.txt takes zeros for gaps" in result.last_error
+
+
+def test_one_class_against_the_others_predicts(run_stage: RunStage) -> None:
+    x = mixed(3000)
+    booster = trained(x, 3, objective="multiclassova")
+    model = model_files(booster.model_to_string(), NAMES, ["0", "1", "2"])
+    _, _, texts = read(predict(run_stage, model, table(x, NAMES)))
+
+    assert itself(booster, x).tolist() == floats(texts)
+
+
+def test_trees_that_are_but_a_leaf_predict(run_stage: RunStage) -> None:
+    x = mixed(3000)
+    booster = trained(x, 2, min_data_in_leaf=2900)
+    model = model_files(booster.model_to_string(), NAMES, ["0", "1"])
+    _, _, texts = read(predict(run_stage, model, table(x, NAMES)))
+
+    assert itself(booster, x).tolist() == [row[1] for row in floats(texts)]
+    assert 1 == len({row[1] for row in texts})
