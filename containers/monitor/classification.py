@@ -8,7 +8,6 @@ from limits import Limits
 
 SCORES = ("roc_auc", "roc_auc_low", "roc_auc_high", "log_loss")  # of quality.measure
 SUMMARY = ("roc_auc", "log_loss", "calibration_error")
-OUTPUTS = "probabilities"
 NO_LABEL = "no class of the model"
 
 

@@ -24,7 +24,6 @@ METRICS = (
 )
 OF_LOSS = {POISSON: ("poisson_deviance",), QUANTILE: ("pinball_loss", "coverage")}
 SUMMARY = ("rmse", "mae", "skill")
-OUTPUTS = "predictions"
 NO_LABEL = "no numbers"
 
 

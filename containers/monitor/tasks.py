@@ -14,8 +14,6 @@ class Task(Protocol):
 
     SUMMARY: tuple[str, ...]
     """Names of the metrics that the summary repeats."""
-    OUTPUTS: str
-    """What the model gives for rows, in a sentence."""
     NO_LABEL: str
     """What labels are that it does not know."""
 

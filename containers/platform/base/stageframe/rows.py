@@ -72,11 +72,10 @@ def with_targets(digests: Digests, targets: NDArray[Any], classes: Sequence[str]
     targets: (rows,), codes of `classes`, int; without classes numbers, float64.
     """
     if not classes:
-        values = _mixed(_bits(targets)) + np.uint64(_digest("="))
-    else:
-        labels = np.array([_digest(f"= {same(label)}") for label in classes], np.uint64)
-        values = labels[targets]
-    return digests + _mixed(values)
+        return digests + _mixed(_mixed(_bits(targets)) + np.uint64(_digest("=")))
+    labels = np.array([_digest(f"= {same(label)}") for label in classes], np.uint64)
+    mixed: Digests = _mixed(labels)[targets]  # of each class once, not of each row
+    return digests + mixed
 
 
 def _digest(text: str) -> int:
