@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,25 @@ def seconds_again(
     return time.perf_counter() - started
 
 
-def line_of(pipeline: Pipeline, data: DataFolder, row: Row, rows: int) -> str:
-    """Run one stage; return its line of the table."""
+@dataclass(frozen=True)
+class Measured:
+    """What one run of a stage took."""
+
+    seconds: float
+    """Of the whole step."""
+    inside: float
+    """Of its container alone."""
+    held: int
+    """Bytes of anonymous memory at the peak."""
+    counted: int
+    """Bytes that the kernel counted for the container, its page cache included."""
+    rows: int
+
+
+def measured(
+    pipeline: Pipeline, data: DataFolder, row: Row, rows: int, *, force: bool = False
+) -> Measured:
+    """Run one stage; `force`: as of run_job."""
     job = job_of(pipeline, row, rows)
     watch = Watch()
     client = partial(WatchingClient, watch)
@@ -125,14 +143,22 @@ def line_of(pipeline: Pipeline, data: DataFolder, row: Row, rows: int) -> str:
     image = image_id(client(), row.image)
     started = time.perf_counter()
     engine = ContainerEngine(client, data, image_id=image, run=run, write=lambda _: None)
-    summary = run_job(data, job, image_id=image, run=run, engine=engine, log=lambda _: None)
+    summary = run_job(
+        data, job, image_id=image, run=run, engine=engine, log=lambda _: None, force=force
+    )
     seconds = time.perf_counter() - started
-    manifest = json.loads((data.path(job.target) / MANIFEST).read_bytes())
+    return Measured(seconds, watch.seconds, watch.held, watch.counted, summary.get("rows", rows))
+
+
+def line_of(pipeline: Pipeline, data: DataFolder, row: Row, rows: int) -> str:
+    """Run one stage; return its line of the table."""
+    found = measured(pipeline, data, row, rows)
+    manifest = json.loads((data.path(job_of(pipeline, row, rows).target) / MANIFEST).read_bytes())
     read, written = (
         sum(file["size"] for file in manifest[kind].values()) / 1e6
         for kind in ("inputs", "outputs")
     )
     return (
-        f"| {row.stage} | {summary.get('rows', rows):,} | {seconds:.1f} | {watch.seconds:.1f} "
-        f"| {watch.held / 1e6:.0f} | {watch.counted / 1e6:.0f} | {read:.0f} | {written:.0f} |"
+        f"| {row.stage} | {found.rows:,} | {found.seconds:.1f} | {found.inside:.1f} "
+        f"| {found.held / 1e6:.0f} | {found.counted / 1e6:.0f} | {read:.0f} | {written:.0f} |"
     )
