@@ -7,8 +7,6 @@ distributions and effects move along waves of one to three years, which --drift 
 days are alike.
 """
 
-import sys
-
 from generate import generate
 from stageframe import Parameter, Program, calendar_day, number, whole
 
@@ -24,4 +22,4 @@ program.verb(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

@@ -14,8 +14,6 @@ booleans are true and false; NULL, an empty text and NaN are the empty field. Wh
 memory goes to the disk of the output, and is gone when the stage ends.
 """
 
-import sys
-
 from generate import generate
 from stageframe import Parameter, Program, calendar_day
 
@@ -41,4 +39,4 @@ program.verb(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

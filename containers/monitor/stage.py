@@ -1,7 +1,6 @@
 """Watch a model at work: how good its predictions were, and how far the data moved away."""
 
 import math
-import sys
 
 from report import report
 from stageframe import Parameter, Program, calendar_day, number, share
@@ -56,4 +55,4 @@ program.verb(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

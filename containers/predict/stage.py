@@ -1,7 +1,5 @@
 """Score data with a trained model, and measure and compare models on data that is new to them."""
 
-import sys
-
 from compare import compare
 from predict import predict
 from stageframe import Parameter, Program, whole
@@ -24,4 +22,4 @@ program.verb(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

@@ -1,7 +1,5 @@
 """Make raw tables numeric, the same way for training and for prediction, and split them."""
 
-import sys
-
 from fit import fit
 from split import split
 from stageframe import Parameter, Program, number, one_of, whole
@@ -50,4 +48,4 @@ program.verb(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

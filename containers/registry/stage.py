@@ -1,7 +1,5 @@
 """Record models in MLflow, put them into production and out of it, and fetch the one in it."""
 
-import sys
-
 from fetch import fetch
 from production import PREVIOUS, PRODUCTION
 from promote import one_line, promote
@@ -43,4 +41,4 @@ program.verb(
 program.verb("fetch", fetch, "write the files of the version in production", NAME)
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

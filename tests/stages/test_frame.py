@@ -19,11 +19,10 @@ ENTRYPOINT ["python3", "/app/stage.py"]
 """
 
 STAGE = '''"""Count to a number."""
-import sys
 from stageframe import Parameter, Program, whole
 program = Program("count", __doc__)
 program.verb("count", lambda to: {"rows": sum(range(to + 1))}, "count", Parameter("to", whole()))
-sys.exit(program.run())
+program.main()
 '''
 
 # Which modules it has, whether they come from byte code, and whether NumPy came along.

@@ -20,7 +20,7 @@ STAGE = '''
   as it is written
 """
 
-import hashlib, os, sys
+import atexit, hashlib, os
 from stageframe import IN, OUT, TRY_AGAIN, Parameter, Program, StageError, number, one_of, whole
 
 
@@ -37,6 +37,10 @@ def end(how, where, often, share):
         raise OSError(28, os.strerror(28))
     if how == "elsewhere":
         (OUT / "no" / "file").write_text("")
+    if how == "fault":
+        raise ZeroDivisionError
+    if how == "left":
+        atexit.register(print, "cleared up")
     if how == "nan":
         return {"auc": float("nan")}
     return {"where": where, "often": often, "share": share}
@@ -51,14 +55,15 @@ program = Program("told", __doc__, "At the end.")
 program.verb(
     "end", end, "end in some way",
     Parameter("how", one_of(
-        "well", "sentence", "later", "memory", "missing", "full", "elsewhere", "nan"
+        "well", "sentence", "later", "memory", "missing", "full", "elsewhere", "nan", "left",
+        "fault",
     )),
     Parameter("where", str, None, "some place"),
     Parameter("often", whole(1), 3, "times"),
     Parameter("share", number(0, 1), 0.5),
 )
 program.verb("hang", hang, "never end")
-sys.exit(program.run())
+program.main()
 '''
 
 HEEDED = """
@@ -91,6 +96,18 @@ def test_what_a_verb_returns_is_the_summary(command: list[str], tmp_path: Path) 
 
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
     assert '{\n  "where": "Größe",\n  "often": 7,\n  "share": 0.5\n}\n'.encode() == written
+
+
+def test_what_is_registered_for_the_end_is_done(command: list[str]) -> None:
+    done = run(command, "end", "--how", "left")
+
+    assert (0, "cleared up\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_fault_of_the_program_is_told_as_python_tells_it(command: list[str]) -> None:
+    done = run(command, "end", "--how", "fault")
+
+    assert (1, "ZeroDivisionError") == (done.returncode, done.stderr.splitlines()[-1])
 
 
 def test_a_parameter_that_is_not_given_has_its_default(command: list[str], tmp_path: Path) -> None:

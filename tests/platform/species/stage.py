@@ -2,7 +2,6 @@
 
 import csv
 import random
-import sys
 from datetime import date
 from typing import Any
 
@@ -43,4 +42,4 @@ program.verb(
     Parameter("rows", whole(3), 300, "flowers"),
 )
 if __name__ == "__main__":
-    sys.exit(program.run())
+    program.main()

@@ -9,7 +9,7 @@ failure, the end on SIGTERM, summary.json.
 
     program = Program("train", __doc__)
     program.verb("fit", fit, "train on split/train.csv", Parameter("seed", whole(0), 17, "of it"))
-    sys.exit(program.run())
+    program.main()
 
 The standard library alone, for Python 3.11 and newer. Beside it, by name: `stageframe.values` and
 `stageframe.csv_files`, what fields mean and tables of texts; and for those that have NumPy,

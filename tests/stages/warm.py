@@ -1,0 +1,129 @@
+"""Runs stages in containers that stay, so that a test does not wait for Python and its packages.
+
+A run is what it is in a container of its own, with the same image, user and walls, but for its
+roots, which the environment names, and its limits, which are those of all runs. What a container
+adds is for contract/ and the other users of harness.Engine to see.
+"""
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from docker.types import Mount
+from harness import LIMITS, USER, Engine, Input, Result, fail
+
+from microstage.engines.container import hardening
+
+SERVER = Path(__file__).with_name("warm_server.py")
+SECONDS = 60  # until a container answers, on a busy machine
+
+# The images that are run so, and what takes them longest to import.
+PACKAGES = {
+    "generate": ["numpy"],
+    "monitor": ["numpy", "matplotlib.figure", "matplotlib.backends.backend_svg", "jinja2"],
+    "predict": ["numpy", "treelite"],
+    "preprocess": ["numpy", "pandas"],
+    "train": ["lightgbm"],
+    "train_sklearn": ["sklearn.ensemble"],
+    "train_xgboost": ["xgboost"],
+}
+
+
+class WarmEngine:
+    """An Engine's images, each in one container that starts when it is first asked for."""
+
+    def __init__(self, engine: Engine, scratch: Path, stack: ExitStack) -> None:
+        """`scratch` is for the files of the runs; `stack` removes the containers."""
+        self._engine = engine
+        self._scratch = scratch
+        self._stack = stack
+        self._sockets: dict[str, Path] = {}
+
+    def run(
+        self, image: str, command: Sequence[str], inputs: Mapping[str, Input] | None = None
+    ) -> Result:
+        """Run to the end, and show how it ended where the test fails."""
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._scratch))
+        folder.chmod(0o777)
+        for name, files in (inputs or {}).items():
+            provide(folder / "in" / name, files)
+        out = folder / "out"
+        out.mkdir()
+        out.chmod(0o777)
+        request = {
+            "command": list(command),
+            **{name: f"/runs/{folder.name}/{name}" for name in ("in", "out", "stdout", "stderr")},
+        }
+        code = self._answer(image, json.dumps(request))
+        stdout, stderr = (
+            (folder / name).read_bytes().decode("utf-8", "replace") for name in ("stdout", "stderr")
+        )
+        log = f"{image} {' '.join(command)}: exit code {code}\n{stdout}{stderr}"
+        print(log)
+        return Result(code=code, stdout=stdout, stderr=stderr, out=out, log=log)
+
+    def _answer(self, image: str, request: str) -> int:
+        address = self._sockets.get(image) or self._start(image)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(LIMITS.timeout)
+            connection.connect(str(address))
+            connection.sendall(request.encode() + b"\n")
+            answer = connection.recv(100)
+        if not answer:
+            fail(f"the container of {image} broke off while it ran {request}")
+        return int(answer)
+
+    def _start(self, image: str) -> Path:
+        address = self._scratch / f"{image}.socket"
+        container = self._engine.client.containers.create(
+            self._engine.attributes(image)["Id"],
+            ["/warm_server.py", f"/runs/{address.name}", *PACKAGES[image]],
+            entrypoint=["python3"],
+            mounts=[
+                Mount("/warm_server.py", str(SERVER), type="bind", read_only=True),
+                Mount("/runs", str(self._scratch), type="bind"),
+            ],
+            user=USER,
+            use_config_proxy=False,
+            environment={
+                "OMP_NUM_THREADS": str(max(1, int(LIMITS.cpus))),
+                "OMP_WAIT_POLICY": "passive",  # as the stages that train and predict have it
+            },
+            **hardening(LIMITS),
+        )
+        self._stack.callback(container.remove, force=True, v=True)
+        container.start()
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(address))
+                self._sockets[image] = address
+                return address
+            time.sleep(0.05)
+        said = container.logs(tail=20).decode()
+        return fail(f"the container of {image} does not answer: {said}")
+
+
+def provide(folder: Path, files: Input) -> None:
+    """Put inputs into a folder, by links where that can be done."""
+    if isinstance(files, Path):
+        shutil.copytree(files, folder, copy_function=link, dirs_exist_ok=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
