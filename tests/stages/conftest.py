@@ -72,11 +72,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def warm(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmEngine]:
-    scratch = tmp_path_factory.mktemp("warm")
-    scratch.chmod(0o777)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, scratch)
-        yield WarmEngine(engine, scratch, stack)
+        yield WarmEngine(engine, tmp_path_factory.mktemp("warm"), stack)
 
 
 @pytest.fixture(scope="session")

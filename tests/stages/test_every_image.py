@@ -6,6 +6,7 @@ import signal
 import tarfile
 import tempfile
 import time
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -77,6 +78,7 @@ def test_there_is_no_shell_and_no_package_manager(engine: Engine, image: str) ->
     assert [] == [path for path in found if path.name in TOOLS]
 
 
+@cache
 def programs(engine: Engine, image: str) -> list[PurePath]:
     """The files, and links, in the image that may be run; seen from outside."""
     container = engine.client.containers.create(reference(image))

@@ -29,20 +29,41 @@ PACKAGES = {
     "monitor": ["numpy", "matplotlib.figure", "matplotlib.backends.backend_svg", "jinja2"],
     "predict": ["numpy", "treelite"],
     "preprocess": ["numpy", "pandas"],
+    "registry": ["mlflow.tracking"],
     "train": ["lightgbm"],
     "train_sklearn": ["sklearn.ensemble"],
     "train_xgboost": ["xgboost"],
+}
+
+# What stages set before they import it.
+BEFORE = {
+    "OMP_WAIT_POLICY": "passive",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
 
 class WarmEngine:
     """An Engine's images, each in one container that starts when it is first asked for."""
 
-    def __init__(self, engine: Engine, scratch: Path, stack: ExitStack) -> None:
-        """`scratch` is for the files of the runs; `stack` removes the containers."""
+    def __init__(
+        self,
+        engine: Engine,
+        scratch: Path,
+        stack: ExitStack,
+        *,
+        network: str = "none",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`scratch` is for the files of the runs; `stack` removes it, and the containers."""
         self._engine = engine
         self._scratch = scratch
         self._stack = stack
+        self._network = network
+        self._environment = environment or {}
+        scratch.chmod(0o777)
+        stack.callback(shutil.rmtree, scratch)
         self._sockets: dict[str, Path] = {}
 
     def run(
@@ -60,13 +81,15 @@ class WarmEngine:
             "command": list(command),
             **{name: f"/runs/{folder.name}/{name}" for name in ("in", "out", "stdout", "stderr")},
         }
+        started = time.monotonic()
         code = self._answer(image, json.dumps(request))
+        seconds = time.monotonic() - started
         stdout, stderr = (
             (folder / name).read_bytes().decode("utf-8", "replace") for name in ("stdout", "stderr")
         )
         log = f"{image} {' '.join(command)}: exit code {code}\n{stdout}{stderr}"
         print(log)
-        return Result(code=code, stdout=stdout, stderr=stderr, out=out, log=log)
+        return Result(code, stdout, stderr, out, seconds=seconds, log=log)
 
     def _answer(self, image: str, request: str) -> int:
         address = self._sockets.get(image) or self._start(image)
@@ -93,9 +116,10 @@ class WarmEngine:
             use_config_proxy=False,
             environment={
                 "OMP_NUM_THREADS": str(max(1, int(LIMITS.cpus))),
-                "OMP_WAIT_POLICY": "passive",  # as the stages that train and predict have it
+                **BEFORE,
+                **self._environment,
             },
-            **hardening(LIMITS),
+            **hardening(LIMITS, network=self._network),
         )
         self._stack.callback(container.remove, force=True, v=True)
         container.start()

@@ -2,18 +2,21 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from docker.models.containers import Container
 from docker.types import EndpointConfig
 from harness import Engine, reference
-from registry.server import PASSWORD, Mlflow, ready
+from registry.server import ENVIRONMENT, PASSWORD, Mlflow, ready
+from warm import WarmEngine
 
 
 @pytest.fixture(scope="session")
-def server(engine: Engine) -> Iterator[Mlflow]:
+def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
     """PostgreSQL and MLflow, with users, on a network of their own."""
+    scratch = tmp_path_factory.mktemp("warm")
     client, session = engine.client, uuid.uuid4().hex[:8]
     name = f"microstage-registry-{session}"
     network = client.networks.create(name)
@@ -73,7 +76,9 @@ def server(engine: Engine) -> Iterator[Mlflow]:
             tmpfs=dict.fromkeys(("/tmp", "/artifacts"), "mode=1777"),
             restart_policy={"Name": "always"},  # until the database is there
         )
-        yield ready(engine, name, mlflow)
+        with ExitStack() as stack:
+            warm = WarmEngine(engine, scratch, stack, network=name, environment=ENVIRONMENT)
+            yield ready(engine, warm, name, mlflow)
     finally:
         for container in reversed(started):
             container.remove(force=True, v=True)
@@ -83,4 +88,4 @@ def server(engine: Engine) -> Iterator[Mlflow]:
 @pytest.fixture
 def mlflow(server: Mlflow) -> Mlflow:
     """The server, and a name that no other test has."""
-    return Mlflow(server.engine, server.network, server.container, server.url)
+    return Mlflow(server.engine, server.warm, server.network, server.container, server.url)

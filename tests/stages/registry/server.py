@@ -12,10 +12,18 @@ from typing import Any
 import requests
 from docker.models.containers import Container
 from harness import Engine, Input, Result
+from warm import WarmEngine
 
 DAYS = ["2013-01-08", "2013-01-09", "2013-01-10"]
 PASSWORD = "a password, for a test alone"  # noqa: S105
 SECONDS = 90  # to start a database and MLflow, with all tables made, on a busy machine
+
+# What a stage is given to reach it.
+ENVIRONMENT = {
+    "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+    "MLFLOW_TRACKING_USERNAME": "admin",
+    "MLFLOW_TRACKING_PASSWORD": PASSWORD,
+}
 
 Files = dict[str, Input]
 
@@ -25,28 +33,23 @@ class Mlflow:
     """The server, as the tests see it from outside; each test takes a name of its own."""
 
     engine: Engine
+    warm: WarmEngine
     network: str
     container: Container
     url: str
     name: str = field(default_factory=lambda: f"model-{uuid.uuid4().hex[:8]}")
 
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "MLFLOW_TRACKING_URI": "http://mlflow:5000",
-            "MLFLOW_TRACKING_USERNAME": "admin",
-            "MLFLOW_TRACKING_PASSWORD": PASSWORD,
-        }
-
     def options(self, **changes: str) -> dict[str, Any]:
         """What a container needs to reach it, with these variables changed; "" takes one away."""
-        environment = {k: v for k, v in {**self.environment, **changes}.items() if v}
+        environment = {k: v for k, v in {**ENVIRONMENT, **changes}.items() if v}
         return {"network_mode": self.network, "environment": environment}
 
     def run(self, verb: str, inputs: Files | None = None, *options: str, **changes: str) -> Result:
         """Run a verb of the stage for this test's model."""
         date = ["--date", DAYS[-1]] if verb == "track" else []
         command = [verb, "--name", self.name, *date, *options]
+        if not changes:
+            return self.warm.run("registry", command, inputs)
         return self.engine.run("registry", command, inputs=inputs, **self.options(**changes))
 
     def ok(self, verb: str, inputs: Files | None = None) -> Result:
@@ -127,13 +130,13 @@ class Mlflow:
         return response.content
 
 
-def ready(engine: Engine, network: str, container: Container) -> Mlflow:
+def ready(engine: Engine, warm: WarmEngine, network: str, container: Container) -> Mlflow:
     """The server once it answers."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         container.reload()
         address = container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
-        found = Mlflow(engine, network, container, f"http://{address}:5000")
+        found = Mlflow(engine, warm, network, container, f"http://{address}:5000")
         with suppress(requests.RequestException):
             found.call("GET", "experiments/search", max_results=1)
             return found
