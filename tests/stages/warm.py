@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Lock
 
 from docker.types import Mount
 from harness import LIMITS, USER, Engine, Input, Result, fail
@@ -65,11 +66,20 @@ class WarmEngine:
         scratch.chmod(0o777)
         stack.callback(shutil.rmtree, scratch)
         self._sockets: dict[str, Path] = {}
+        self._lock = Lock()
 
     def run(
         self, image: str, command: Sequence[str], inputs: Mapping[str, Input] | None = None
     ) -> Result:
         """Run to the end, and show how it ended where the test fails."""
+        result = self.execute(image, command, inputs)
+        print(result.log)
+        return result
+
+    def execute(
+        self, image: str, command: Sequence[str], inputs: Mapping[str, Input] | None = None
+    ) -> Result:
+        """Run to the end. Several threads may call it."""
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._scratch))
         folder.chmod(0o777)
         for name, files in (inputs or {}).items():
@@ -88,11 +98,11 @@ class WarmEngine:
             (folder / name).read_bytes().decode("utf-8", "replace") for name in ("stdout", "stderr")
         )
         log = f"{image} {' '.join(command)}: exit code {code}\n{stdout}{stderr}"
-        print(log)
         return Result(code, stdout, stderr, out, seconds=seconds, log=log)
 
     def _answer(self, image: str, request: str) -> int:
-        address = self._sockets.get(image) or self._start(image)
+        with self._lock:
+            address = self._sockets.get(image) or self._start(image)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(LIMITS.timeout)
             connection.connect(str(address))

@@ -11,12 +11,13 @@ import importlib
 import json
 import os
 import runpy
-import shutil
 import signal
 import socket
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 PROGRAM = "/app/stage.py"
 
@@ -46,18 +47,18 @@ def answer(connection: socket.socket) -> None:
     """Run what one request asks for; in the process of the run itself, do not return."""
     with connection.makefile("r", encoding="utf-8") as lines:
         request = json.loads(lines.readline())
-    running = os.fork()
-    if running == 0:
-        run(**request)
-    _, status = os.waitpid(running, 0)
-    for left in Path("/tmp").iterdir():
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        running = os.fork()
+        if running == 0:
+            run(temporary=folder, **request)
+        _, status = os.waitpid(running, 0)
     connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def run(command: list[str], **paths: str) -> None:
+def run(command: list[str], temporary: str, **paths: str) -> NoReturn:
     """Be the program; it ends with the exception that Python ends a program with."""
-    os.environ.update(MICROSTAGE_IN=paths["in"], MICROSTAGE_OUT=paths["out"])
+    os.environ.update(MICROSTAGE_IN=paths["in"], MICROSTAGE_OUT=paths["out"], TMPDIR=temporary)
+    tempfile.tempdir = None  # where that is was asked for before
     for number, name in ((1, "stdout"), (2, "stderr")):
         with Path(paths[name]).open("wb") as file:
             os.dup2(file.fileno(), number)

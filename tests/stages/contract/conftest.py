@@ -13,6 +13,7 @@ from contract.harms import NO_HARM, NO_HARM_TO_NUMBERS, Harm, harms_of
 from contract.subject import Subject
 from harness import Engine
 from pipeline import TABLE, Case, Pipeline, cases, reads
+from warm import WarmEngine
 
 HERE = Path(__file__).parent
 PARAMETERS = ("case", "folder", "file", "harm")
@@ -81,11 +82,11 @@ def pipeline() -> Pipeline:
 
 @pytest.fixture(scope="session")
 def subject_of(
-    engine: Engine, pipeline: Pipeline, request: pytest.FixtureRequest
+    engine: Engine, pipeline: Pipeline, warm: WarmEngine, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[Case], Subject]]:
     """Remembers what has run, and begins with the many runs on bad inputs in the background."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        subject_of = cache(lambda case: Subject(case, engine, pipeline, pool))
+        subject_of = cache(lambda case: Subject(case, engine, pipeline, pool, warm))
         for item in request.session.items:
             given: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
             harm: Harm | None = given.get("harm")

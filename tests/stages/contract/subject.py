@@ -14,6 +14,7 @@ from contract.harms import NO_HARM, TO_EVERY_DAY, Harm
 from docker.models.containers import Container
 from harness import Engine, Input, Result, fail
 from pipeline import TABLE, Case, Pipeline, job_of, reads
+from warm import PACKAGES, WarmEngine
 
 from microstage.data_folder import SUMMARY
 from microstage.errors import TRY_AGAIN
@@ -35,7 +36,12 @@ class Subject:
     """Its runs are remembered, and may be started before they are asked for."""
 
     def __init__(
-        self, case: Case, engine: Engine, pipeline: Pipeline, pool: ThreadPoolExecutor
+        self,
+        case: Case,
+        engine: Engine,
+        pipeline: Pipeline,
+        pool: ThreadPoolExecutor,
+        warm: WarmEngine,
     ) -> None:
         self.case = case
         self.row = TABLE.row(case.stage)
@@ -47,6 +53,7 @@ class Subject:
         self.engine = engine
         self.pipeline = pipeline
         self._pool = pool
+        self._warm = warm
         self._runs: dict[object, Future[Result]] = {}
 
     @property
@@ -164,6 +171,10 @@ class Subject:
                 assert isinstance(content, bytes)
                 files[file.partition("/")[2]] = harm(content)
             inputs[name] = files
+        # What is wrong with a file is no matter of the container; of an image that somebody brings,
+        # no more is known than that it is one.
+        if self.case.image in PACKAGES and not self.row.network:
+            return self._warm.execute(self.case.image, self.command, inputs)
         return self._execute(inputs)
 
     def start_run(
