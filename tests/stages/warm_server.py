@@ -46,7 +46,9 @@ def main(address: str, packages: list[str]) -> None:
 def answer(connection: socket.socket) -> None:
     """Run what one request asks for; in the process of the run itself, do not return."""
     with connection.makefile("r", encoding="utf-8") as lines:
-        request = json.loads(lines.readline())
+        if not (line := lines.readline()):  # it was only asked whether somebody listens
+            return
+        request = json.loads(line)
     with tempfile.TemporaryDirectory() as folder:
         running = os.fork()
         if running == 0:
