@@ -20,7 +20,7 @@ STAGE = '''
   as it is written
 """
 
-import atexit, hashlib, os
+import atexit, hashlib, os, sys
 from stageframe import IN, OUT, TRY_AGAIN, Parameter, Program, StageError, number, one_of, whole
 
 
@@ -39,6 +39,8 @@ def end(how, where, often, share):
         (OUT / "no" / "file").write_text("")
     if how == "fault":
         raise ZeroDivisionError
+    if how == "exit":
+        sys.exit("it cannot be")
     if how == "left":
         atexit.register(print, "cleared up")
     if how == "nan":
@@ -56,7 +58,7 @@ program.verb(
     "end", end, "end in some way",
     Parameter("how", one_of(
         "well", "sentence", "later", "memory", "missing", "full", "elsewhere", "nan", "left",
-        "fault",
+        "fault", "exit",
     )),
     Parameter("where", str, None, "some place"),
     Parameter("often", whole(1), 3, "times"),
@@ -108,6 +110,12 @@ def test_a_fault_of_the_program_is_told_as_python_tells_it(command: list[str]) -
     done = run(command, "end", "--how", "fault")
 
     assert (1, "ZeroDivisionError") == (done.returncode, done.stderr.splitlines()[-1])
+
+
+def test_an_end_with_a_text_instead_of_a_code_is_no_success(command: list[str]) -> None:
+    done = run(command, "end", "--how", "exit")
+
+    assert (1, "it cannot be\n") == (done.returncode, done.stderr)
 
 
 def test_a_parameter_that_is_not_given_has_its_default(command: list[str], tmp_path: Path) -> None:

@@ -82,8 +82,10 @@ class Program:
         """
         try:
             code = self.run()
-        except SystemExit as end:  # of argparse
-            code = end.code if isinstance(end.code, int) else 0
+        except SystemExit as end:  # argparse's have a code; of others Python knows what they mean
+            if not isinstance(end.code, int):
+                raise
+            code = end.code
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # who read it has gone
