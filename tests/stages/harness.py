@@ -199,10 +199,7 @@ class Engine:
         if isinstance(files, Path):
             return files
         folder = self.new("in")
-        for name, content in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        write_files(folder, files)
         return folder
 
     def new(self, kind: str) -> Path:
@@ -210,6 +207,14 @@ class Engine:
         folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self._scratch))
         folder.chmod(0o777)
         return folder
+
+
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files below a folder, by their names there."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def finished(container: Container, timeout: float) -> int:

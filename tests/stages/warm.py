@@ -16,10 +16,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
 
-from docker.types import Mount
-from harness import LIMITS, USER, Engine, Input, Result, fail
-
-from microstage.engines.container import hardening
+from harness import LIMITS, Engine, Input, Result, fail, write_files
 
 SERVER = Path(__file__).with_name("warm_server.py")
 SECONDS = 60  # until a container answers, on a busy machine
@@ -57,7 +54,7 @@ class WarmEngine:
         network: str = "none",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`scratch` is for the files of the runs; `stack` removes it, and the containers."""
+        """`scratch`, which they see as /out, is for the files of all runs; `stack` removes both."""
         self._engine = engine
         self._scratch = scratch
         self._stack = stack
@@ -65,6 +62,7 @@ class WarmEngine:
         self._environment = environment or {}
         scratch.chmod(0o777)
         stack.callback(shutil.rmtree, scratch)
+        shutil.copy(SERVER, scratch)
         self._sockets: dict[str, Path] = {}
         self._lock = Lock()
 
@@ -89,7 +87,7 @@ class WarmEngine:
         out.chmod(0o777)
         request = {
             "command": list(command),
-            **{name: f"/runs/{folder.name}/{name}" for name in ("in", "out", "stdout", "stderr")},
+            **{name: f"/out/{folder.name}/{name}" for name in ("in", "out", "stdout", "stderr")},
         }
         started = time.monotonic()
         code = self._answer(image, json.dumps(request))
@@ -114,25 +112,18 @@ class WarmEngine:
 
     def _start(self, image: str) -> Path:
         address = self._scratch / f"{image}.socket"
-        container = self._engine.client.containers.create(
-            self._engine.attributes(image)["Id"],
-            ["/warm_server.py", f"/runs/{address.name}", *PACKAGES[image]],
-            entrypoint=["python3"],
-            mounts=[
-                Mount("/warm_server.py", str(SERVER), type="bind", read_only=True),
-                Mount("/runs", str(self._scratch), type="bind"),
-            ],
-            user=USER,
-            use_config_proxy=False,
-            environment={
-                "OMP_NUM_THREADS": str(max(1, int(LIMITS.cpus))),
-                **BEFORE,
-                **self._environment,
-            },
-            **hardening(LIMITS, network=self._network),
+        command = [f"/out/{SERVER.name}", f"/out/{address.name}", *PACKAGES[image]]
+        environment = {"OMP_NUM_THREADS": str(int(LIMITS.cpus)), **BEFORE, **self._environment}
+        container = self._stack.enter_context(
+            self._engine.start(
+                image,
+                command,
+                out=self._scratch,
+                entrypoint=["python3"],
+                network_mode=self._network,
+                environment=environment,
+            )
         )
-        self._stack.callback(container.remove, force=True, v=True)
-        container.start()
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
@@ -150,10 +141,7 @@ def provide(folder: Path, files: Input) -> None:
         shutil.copytree(files, folder, copy_function=link, dirs_exist_ok=True)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    write_files(folder, files)
 
 
 def link(source: str, target: str) -> None:
