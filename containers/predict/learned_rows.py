@@ -61,7 +61,7 @@ def mark(digests: np.ndarray, targets: np.ndarray, classes: list[str]) -> Marked
 def read_learned(model: Model) -> Marked:
     """Return the rows of train.csv."""
     digest = RowDigests(columns_of(model))
-    parts = [(digest(x), y) for x, y in read_rows(model, TRAIN)]
+    parts = [*read_rows(model, TRAIN, digest)]
     digests, targets = (np.concatenate(part) for part in zip(*parts, strict=True))
     return mark(digests, targets, model.classes)
 

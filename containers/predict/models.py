@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import treelite
@@ -15,6 +15,7 @@ from stageframe.tables import read_table
 from stageframe.tasks import is_regression
 from trees import Trees, compile_trees
 
+T = TypeVar("T")
 MANY = 2000  # rows, from which on tables are made and looked up sooner than treelite scores
 
 # How model.txt is read, by the format that model.json names. None of them can run code.
@@ -87,13 +88,24 @@ def load_model(folder: Path) -> Model:
     return Model(path, trees, lightgbm, spec["features"], spec["classes"], spec, threshold)
 
 
-def read_rows(model: Model, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield a table of features and targets, as read_table does: codes of classes, or numbers."""
+def read_rows(
+    model: Model, path: Path, work: Callable[[np.ndarray], T]
+) -> Iterator[tuple[T, np.ndarray]]:
+    """Yield what `work` makes of features, float64 (rows, features), and targets, (rows,).
+
+    A table and `work` are as read_table has them; targets are codes of classes, or numbers.
+    """
     rows, loss = 0, model.loss
-    for x, y in read_table(path, model.features, model.classes, numbers=loss is not None):
+    for made, y in read_table(
+        path,
+        model.features,
+        model.classes,
+        numbers=loss is not None,
+        convert=lambda x, _before: work(x),
+    ):
         if loss:
             loss.check_targets(path, rows, y)
-        yield x, y
+        yield made, y
         rows += len(y)
 
 

@@ -22,7 +22,7 @@ def output_of(name: str, slope: float, *, lightgbm: bool) -> Output | None:
     functions: dict[str, Output] = {
         "identity": np.positive,
         "identity_multiclass": np.positive,
-        "exponential": exp,
+        "exponential": lambda raw: trainers_exp(raw, lightgbm=lightgbm),
         "sigmoid": lambda raw: 1 / (1 + exp(raw.dtype.type(-slope) * raw)),
         "softmax": lambda raw: softmax(raw, lightgbm=lightgbm),
     }
@@ -40,6 +40,13 @@ def exp(x: np.ndarray) -> np.ndarray:
     return found.reshape(x.shape)
 
 
+def trainers_exp(x: np.ndarray, *, lightgbm: bool) -> np.ndarray:
+    """Return the exponential: C's as LightGBM and XGBoost have it, NumPy's as scikit-learn has."""
+    c = lightgbm or x.dtype == np.float32
+    found: np.ndarray = exp(x) if c else np.exp(x)
+    return found
+
+
 def softmax(raw: np.ndarray, *, lightgbm: bool) -> np.ndarray:
     """Return probabilities, (rows, classes), of raw scores of the same shape and precision.
 
@@ -47,7 +54,7 @@ def softmax(raw: np.ndarray, *, lightgbm: bool) -> np.ndarray:
     exponential and an order of its own.
     """
     scores: np.ndarray = raw - raw.max(axis=1, keepdims=True)
-    scores = exp(scores) if lightgbm or raw.dtype == np.float32 else np.exp(scores)
+    scores = trainers_exp(scores, lightgbm=lightgbm)
     totals = np.cumsum(scores, axis=1, dtype=float)[:, -1:]
     scores /= totals.astype(raw.dtype)
     return scores

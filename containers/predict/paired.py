@@ -32,12 +32,16 @@ def score_both(challenger: Candidate, champion: Candidate | None) -> Scored:
         order = [champion.model.classes.index(label) for label in model.classes] or [0]
         at = [features.index(name) for name in champion.model.features]
         their_digest = RowDigests([columns[j] for j in at])
-    parts = []
-    for x, y in read_rows(model, IN / "split" / "val.csv"):
-        parts.append([y, score(model, x), digest(x)])
+
+    def scored(x: np.ndarray) -> list[np.ndarray]:
+        made = [score(model, x), digest(x)]
         if champion:
             theirs = score(champion.model, recode(x, challenger, champion))
-            parts[-1] += [theirs[:, order], their_digest(x[:, at])]
+            made += [theirs[:, order], their_digest(x[:, at])]
+        return made
+
+    rows = read_rows(model, IN / "split" / "val.csv", scored)
+    parts = [(y, *made) for made, y in rows]
     y, *found = (np.concatenate(part) for part in zip(*parts, strict=True))
     models = [model, aligned(champion.model, model)] if champion else [model]
     return Scored(y, found[::2], found[1::2], models)

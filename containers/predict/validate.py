@@ -18,8 +18,8 @@ def validate() -> dict[str, Any]:
     """
     model = load_model(IN / "model")
     task, digest = task_of(model), RowDigests(columns_of(model))
-    rows = read_rows(model, IN / "split" / "val.csv")
-    parts = [(y, score(model, x), digest(x)) for x, y in rows]
+    rows = read_rows(model, IN / "split" / "val.csv", lambda x: (score(model, x), digest(x)))
+    parts = [(y, *made) for made, y in rows]
     y, outputs, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
     copies = find_own_copies(mark(digests, y, model.classes), model)
     require_news(copies, y)

@@ -4,8 +4,9 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 from columns import spellings
-from csv_tables import read_frames
+from csv_tables import read_codes
 from mixtures import odd_texts
 from stageframe import StageError, shown
 from stageframe.csv_files import find_fault, read_header
@@ -25,8 +26,8 @@ def count_labels(target: Path) -> Counter[str]:
     """Return how often each label occurs in a day's target.csv."""
     require_target(target)
     counts: Counter[str] = Counter()
-    for frame in read_frames(target, ["target"]):
-        counts.update(frame["target"].tolist())
+    for codes, texts in read_codes(target, "target"):
+        counts.update(dict(zip(texts, np.bincount(codes).tolist(), strict=True)))
         if len(counts) > MAX_CLASSES:
             raise StageError(
                 f"{shown(target)} has more than {MAX_CLASSES} different targets: group them into"

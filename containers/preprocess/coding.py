@@ -1,9 +1,9 @@
 """Make raw tables numeric as the columns of preprocess.json say."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from unicodedata import normalize
 
 import numpy as np
@@ -13,7 +13,7 @@ from stageframe import StageError, read_json, shown
 from stageframe.csv_files import find_fault
 from stageframe.values import is_missing, places, same, to_number
 
-MAX_UNSEEN = 10_000  # texts of a column that are no category, and are kept
+R = TypeVar("R")
 
 
 def read_columns(path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -47,31 +47,38 @@ def is_empty(column: dict[str, Any]) -> bool:
     return column["kind"] == "numeric" and not any(counts)
 
 
-def encode(
-    path: Path, columns: list[dict[str, Any]], unseen: dict[str, Counter[str]] | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield a raw table in blocks: float64 (rows, columns), and how many values are not known.
+class Encoded(NamedTuple):
+    """A block of rows, as numbers."""
 
-    A categorical value is its index in the column's categories; NaN = missing or no category. How
-    many texts of each column are no category is int (columns,); of a column without values at fit,
-    how many values there are. Some of them are added to `unseen`, by column.
-    """
+    x: np.ndarray
+    """float64 (rows, columns). A categorical value is its index in the column's categories; NaN =
+    missing or no category."""
+    unknown: np.ndarray
+    """How many texts of each column are no category, int (columns,); of a column without values at
+    fit, how many values there are."""
+    unseen: dict[str, Counter[str]]
+    """The texts of each categorical column that are no category, and how often they occur."""
+    before: int
+    """How many rows of the table are before these."""
+
+
+def encode(path: Path, columns: list[dict[str, Any]], work: Callable[[Encoded], R]) -> Iterator[R]:
+    """Yield what `work` makes of each block of a raw table, maybe in another process."""
     names = [column["name"] for column in columns]
     known = {c["name"]: Categories(c["categories"]) for c in columns if c["kind"] == "categorical"}
     empty = {column["name"] for column in columns if is_empty(column)}
     numeric = [name for name in names if name not in known.keys() | empty]
-    for frame in read_frames(path, known.keys() | empty, names):
+
+    def encoded(frame: pd.DataFrame, before: int) -> R:
         x = np.full((len(frame), len(names)), np.nan)
-        unknown = np.zeros(len(names), int)
+        unknown, unseen = np.zeros(len(names), int), dict[str, Counter[str]]()
         for j, name in enumerate(names):
             values = frame[name]
             if name in empty:
                 unknown[j] = sum(not is_missing(text) for text in values.tolist())
             elif name in known:
-                x[:, j], new = known[name].codes(values)
-                unknown[j] = new.total()
-                if unseen is not None and len(unseen[name]) < MAX_UNSEEN:
-                    unseen[name].update(new)
+                x[:, j], unseen[name] = known[name].codes(values)
+                unknown[j] = unseen[name].total()
             elif values.dtype.kind in "iuf":
                 x[:, j] = values
             else:  # texts; or numbers that pandas cannot hold, such as integers beyond 64 bits
@@ -79,7 +86,9 @@ def encode(
         if (bad := np.isinf(x)).any():
             odd = {name: texts_at(frame[name], bad[:, names.index(name)]) for name in numeric}
             raise StageError(find_fault([path], not_a_number(odd)))
-        yield x, unknown
+        return work(Encoded(x, unknown, unseen, before))
+
+    return read_frames(path, encoded, known.keys() | empty, names)
 
 
 def texts_at(values: pd.Series, chosen: np.ndarray) -> list[str]:

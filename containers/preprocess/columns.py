@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Collection
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unicodedata import normalize
 
 import numpy as np
+import pandas as pd
 from csv_tables import not_a_number, read_frames
 from mixtures import odd_texts
 from precision import beyond, confused, inexact
@@ -69,33 +72,82 @@ def survey(
     counts: dict[str, Counter[str]] = {name: Counter() for name in text}
     numeric = [name for name in names if name not in text]
     sample = np.empty((max(SAMPLE // max(len(numeric), 1), 1000), len(numeric)))
-    random = np.random.default_rng(0)
     rows, large = 0, dict[str, int]()
     for table in tables:
-        for frame in read_frames(table, text):
-            other = [name for name in numeric if frame[name].dtype.kind not in "iuf"]
-            if other:  # what came before was read as numbers: start again
-                return survey(tables, names, [*text, *other])
-            x = frame[numeric].to_numpy(float)
-            if np.isinf(x).any():
-                raise StageError(find_fault([table], not_a_number(dict.fromkeys(numeric, ()))))
-            extremes = zip(numeric, frame[numeric].min(), frame[numeric].max(), strict=True)
-            for name, low, high in extremes:
-                if EXACT <= max(-low, high) < TOO_LARGE and not (frame[name] % 1).any():
-                    large[name] = max(-int(frame[name].min()), int(frame[name].max()))
-            # Algorithm R (Vitter 1985, https://doi.org/10.1145/3147.3165): each row takes a place
-            # as likely as any other; of two that take the same one, NumPy keeps the later.
-            place = np.arange(rows, rows + len(x))
-            late = place >= len(sample)
-            place[late] = random.integers(0, place[late] + 1)
-            chosen = place < len(sample)
-            sample[place[chosen]] = x[chosen]
-            rows += len(x)
-            for name, seen in counts.items():
-                seen.update(frame[name].tolist())
-                if len(seen) > 2 * MAX_TEXTS:
-                    counts[name] = Counter(dict(seen.most_common(MAX_TEXTS)))
+        looked = partial(look, table, numeric, text, (rows, len(sample)))
+        other = list[str]()
+        with closing(read_frames(table, looked, text)) as blocks:
+            for seen in blocks:
+                if other := seen.other:
+                    break
+                large.update(seen.large)
+                sample[seen.places] = seen.sample
+                rows += seen.rows
+                for name, texts in seen.texts.items():
+                    counts[name].update(texts)
+                    if len(counts[name]) > 2 * MAX_TEXTS:
+                        counts[name] = Counter(dict(counts[name].most_common(MAX_TEXTS)))
+        if other:  # what came before was read as numbers: start again
+            return survey(tables, names, [*text, *other])
     return counts, dict(zip(numeric, sample[:rows].T, strict=True)), large
+
+
+class Seen(NamedTuple):
+    """What there is in a block of rows."""
+
+    other: list[str]
+    """Columns that were to be read as numbers and are none; then there is nothing else."""
+    rows: int
+    sample: np.ndarray
+    """Some rows of the columns of numbers, float64 (some, columns)."""
+    places: np.ndarray
+    """Those that they take in the sample of all, int (some,); of two in one place, the later."""
+    large: dict[str, int]
+    """Of columns of whole numbers, the largest in size where one is beyond EXACT."""
+    texts: dict[str, Counter[str]]
+    """How often each text of the other columns occurs."""
+
+
+def look(
+    table: Path,
+    numeric: list[str],
+    text: Collection[str],
+    sampled: tuple[int, int],
+    frame: pd.DataFrame,
+    before: int,
+) -> Seen:
+    """Return what there is in a block of a table, which has columns of numbers and of texts.
+
+    sampled: how many rows are in the tables before, and how many the sample holds; before: how many
+    of this table are before the block.
+    """
+    if other := [name for name in numeric if frame[name].dtype.kind not in "iuf"]:
+        return Seen(other, 0, np.empty(0), np.empty(0, int), {}, {})
+    x = frame[numeric].to_numpy(float)
+    if np.isinf(x).any():
+        raise StageError(find_fault([table], not_a_number(dict.fromkeys(numeric, ()))))
+    large = {}
+    extremes = zip(numeric, frame[numeric].min(), frame[numeric].max(), strict=True)
+    for name, low, high in extremes:
+        if EXACT <= max(-low, high) < TOO_LARGE and not (frame[name] % 1).any():
+            large[name] = max(-int(frame[name].min()), int(frame[name].max()))
+    earlier, size = sampled
+    places = draw_places(earlier + before, len(x), size)
+    chosen = places < size
+    counts = {name: Counter(frame[name].tolist()) for name in text}
+    return Seen([], len(x), x[chosen], places[chosen], large, counts)
+
+
+def draw_places(before: int, rows: int, size: int) -> np.ndarray:
+    """Return the place of each row in a sample of this size, int (rows,); beyond it there is none.
+
+    Algorithm R (Vitter 1985, https://doi.org/10.1145/3147.3165): a row that has as many `before`
+    it takes a place as likely as any of these. Blocks are drawn one by one, whoever draws them.
+    """
+    places = np.arange(before, before + rows)
+    late = places >= size
+    places[late] = np.random.default_rng(before).integers(0, places[late] + 1)
+    return places
 
 
 def describe(name: str, texts: Counter[str], forced: bool, limit: int) -> dict[str, Any]:

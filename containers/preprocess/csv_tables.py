@@ -1,12 +1,10 @@
 """Read and write CSV tables with pandas and orjson, a block of rows at a time."""
 
-import csv
 import io
 import math
-import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeVar
 
 import numpy as np
 import orjson
@@ -15,14 +13,17 @@ from stageframe import INPUT_MISSING, StageError, find_days
 from stageframe.csv_files import (
     LONE_RETURN,
     Fault,
+    csv_line,
     find_fault,
     no_number,
     read_header,
-    read_rows,
 )
+from stageframe.parallel import Results
+from stageframe.parts import read_parts, worked_parts
 from stageframe.values import GAPS, to_number
 
 OR_NAMES = ", or name the column in fit's --categorical"  # of a number that is none
+R = TypeVar("R")
 BLOCK = 2**22  # bytes of a table that are worked on at a time
 # The usual spellings: pandas knows them at once. Of others, to_number says what they are.
 MISSING = sorted({form for word in GAPS for form in (word, word.upper(), word.title())} | {"NaN"})
@@ -51,15 +52,23 @@ def not_a_number(odd: Mapping[str, Sequence[str]]) -> Fault:
 
 
 def read_frames(
-    path: Path, text: Collection[str], wanted: list[str] | None = None
-) -> Iterator[pd.DataFrame]:
-    """Yield a table in blocks, of all columns or those wanted; those in `text` as they came."""
+    path: Path,
+    work: Callable[[pd.DataFrame, int], R],
+    text: Collection[str],
+    wanted: list[str] | None = None,
+) -> Results[R]:
+    """Yield what `work` makes of each block of a table; it is told how many rows are before it.
+
+    A block has all columns or those wanted; those in `text` are as they came. `work` may be done in
+    another process, as that of `read_blocks`.
+    """
     names = read_header(path)
     # Each block has a header: for want of it pandas finds no column where all lines are empty, and
     # takes a byte order mark at the start of a text for that of a file.
-    header = csv_line(names) + b"\n"
-    for block, _ in read_blocks(path, len(names)):
-        yield pd.read_csv(
+    header = f"{csv_line(names)}\n".encode()
+
+    def parse(block: bytes, _: np.ndarray, before: int) -> R:
+        frame = pd.read_csv(
             io.BytesIO(header + block),
             header=0,
             names=names,
@@ -71,51 +80,51 @@ def read_frames(
             skip_blank_lines=False,
             low_memory=False,
         )
+        return work(frame, before)
+
+    return read_blocks(path, parse)
 
 
-def read_blocks(path: Path, width: int) -> Iterator[tuple[bytes, np.ndarray]]:
-    """Yield the rows below the header in blocks of whole rows, and where in the block each ends.
+def read_codes(path: Path, name: str) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Yield the texts of a column as they came, a block of rows at a time: codes, and what of.
 
-    Each row is sure to have `width` fields: pandas would fill up one that is cut short. Blank lines
-    at the very end are no rows.
+    Codes are int (rows,), of texts in the order in which they come in the block.
     """
-    rows = 0
-    try:
-        with path.open("rb") as file:
-            stop = last_text(file)
-            read_rows(file, 0)
-            while (at := file.tell()) < stop:
-                block = read_rows(file, min(BLOCK, stop - at))
-                block = block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
-                block.decode()
-                ends = row_ends(block, width, rows)
-                yield block, ends
-                rows += len(ends)
-    except ValueError as error:
-        raise StageError(find_fault([path], otherwise=f", {error}")) from error
+
+    def coded(frame: pd.DataFrame, _: int) -> tuple[np.ndarray, list[str]]:
+        codes, texts = pd.factorize(frame[name])
+        return codes, texts.tolist()
+
+    return read_frames(path, coded, [name], [name])
 
 
-def last_text(file: BinaryIO) -> int:
-    """Return where the lines begin that are blank, and have none but such after them."""
-    stop = file.seek(0, os.SEEK_END)
-    while stop:
-        start = max(0, stop - 2**16)
-        file.seek(start)
-        if text := file.read(stop - start).rstrip(b" \t\r\n"):
-            stop = start + len(text)
-            break
-        stop = start
-    file.seek(0)
-    return stop
+def read_blocks(path: Path, work: Callable[[bytes, np.ndarray, int], R]) -> Results[R]:
+    """Yield what `work` makes of the rows below the header, in blocks of whole rows.
+
+    `work` gets the rows, where in them each ends, and how many are before them; where the table is
+    large it works in another process (stageframe.parallel). Each row is sure to have as many fields
+    as there are columns: pandas would fill up one that is cut short. Blank lines at the very end
+    are no rows.
+    """
+    width = len(read_header(path))
+
+    def checked(part: tuple[int, bytes]) -> R:
+        before, rows = part
+        block = rows.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
+        try:
+            block.decode()
+            ends = row_ends(block, width, before)
+        except ValueError as error:
+            raise StageError(find_fault([path], otherwise=f", {error}")) from error
+        return work(block, ends, before)
+
+    return worked_parts(path, checked, BLOCK)
 
 
 def has_rows(path: Path) -> bool:
     """Return whether a table has rows below its header, which is sure to be one."""
     read_header(path)
-    with path.open("rb") as file:
-        stop = last_text(file)
-        read_rows(file, 0)
-        return file.tell() < stop
+    return any(read_parts(path, 1))
 
 
 def lines_of(block: bytes, ends: np.ndarray) -> Iterator[bytes]:
@@ -146,25 +155,35 @@ def row_ends(block: bytes, width: int, above: int) -> np.ndarray:
     if returns.any():
         raise ValueError(f"row {above + ends[: returns.argmax()].sum() + 1}: {LONE_RETURN}")
     where = np.flatnonzero(ends)
-    counts = np.diff(np.searchsorted(np.flatnonzero(commas), where), prepend=0)
-    if (counts != width - 1).any() or b"\0" in block:
+    # The separators of all rows, if each has `width` fields, are a table, with the line ends last.
+    separators = np.flatnonzero(commas | ends)
+    if (
+        len(separators) != width * len(where)
+        or (separators[width - 1 :: width] != where).any()
+        or b"\0" in block
+    ):
         raise ValueError("a row is not whole: correct it")
     return where
 
 
-def csv_line(fields: Sequence[str]) -> bytes:
-    """Return a row of CSV without its line end."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(fields)
-    return text.getvalue().removesuffix("\r\n").encode()
-
-
-def csv_lines(x: np.ndarray) -> list[bytes]:
-    """Return rows of CSV for float64 (rows, columns): shortest exact numbers, NaN = empty."""
-    # A JSON library is the fastest writer of floats that there is: 10 times pandas' speed.
-    text = orjson.dumps(x, option=orjson.OPT_SERIALIZE_NUMPY)
-    for found, wanted in ((b"null", b""), (b".0,", b","), (b".0]", b"]")):
-        text = text.replace(found, wanted)
-    lines = text[2:-2].split(b"],[")
+def csv_rows(x: np.ndarray) -> bytes:
+    """Return float64 (rows, columns) as rows of CSV: shortest exact numbers, NaN = empty."""
+    # A JSON library is the fastest writer of floats that there is: 10 times pandas' speed. Of
+    # [[1.0,null],[2.5,3.0]] the rows are what is kept here.
+    json = orjson.dumps(x, option=orjson.OPT_SERIALIZE_NUMPY)
+    symbols = np.frombuffer(json, np.uint8)[2:].copy()
+    keep = np.ones(len(symbols), bool)
+    commas, ends = symbols == ord(","), symbols == ord("]")
+    whole = (symbols[:-2] == ord(".")) & (symbols[1:-1] == ord("0")) & (commas | ends)[2:]
+    for found, length in ((whole, 2), (symbols == ord("n"), 4)):
+        where = np.flatnonzero(found)
+        for i in range(length):
+            keep[where + i] = False
+    rows = np.flatnonzero(ends)[:-1]
+    symbols[rows] = ord("\n")
+    keep[rows[:-1] + 1] = keep[rows[:-1] + 2] = keep[-1] = False
+    text = symbols[keep].tobytes()
+    if x.shape[1] > 1:
+        return text
     # An empty line at the very end would be no row.
-    return lines if x.shape[1] > 1 else [line or b'""' for line in lines]
+    return b"\n".join([*(line or b'""' for line in text.split(b"\n")[:-1]), b""])

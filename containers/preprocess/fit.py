@@ -2,17 +2,16 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from coding import encode
+from coding import Encoded, encode
 from columns import learn
-from csv_tables import csv_line, csv_lines, has_rows, raw_days
-from profiles import Profile
+from csv_tables import csv_rows, has_rows, raw_days
+from profiles import Counts, Profile
 from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
-from stageframe.csv_files import read_header
+from stageframe.csv_files import csv_line, read_header
 from stageframe.rows import (
     FEW_ROWS,
     Digests,
@@ -23,7 +22,7 @@ from stageframe.rows import (
     to_texts,
 )
 from stageframe.tasks import CLASSIFICATION
-from targets import read_targets
+from targets import Targets, read_targets
 
 
 def fit(task: str, categorical: str, max_categories: int) -> dict[str, Any]:
@@ -40,10 +39,10 @@ def fit(task: str, categorical: str, max_categories: int) -> dict[str, Any]:
     rows = sum(targets.rows)
     share, digests = share_of(rows), dict[str, dict[str, str]]()
     with (OUT / "train_data.csv").open("wb") as file:
-        file.write(csv_line([*names, "target"]) + b"\n")
+        file.write(f"{csv_line([*names, 'target'])}\n".encode())
         for day in days:
             y = targets.read(day / "target.csv")
-            found = write_day(file, day / "data.csv", columns, len(y), targets.written(y), profile)
+            found = write_day(file, day / "data.csv", columns, targets, y, profile)
             some = kept(found, share)
             digests[day.name] = to_texts(found[some], y[some])
     warnings += tell_repeated(digests, numbers=targets.numbers) + targets.warnings()
@@ -129,22 +128,32 @@ def write_day(
     file: BinaryIO,
     table: Path,
     columns: list[dict[str, Any]],
-    rows: int,
-    targets: Iterator[bytes],
+    targets: Targets,
+    y: np.ndarray,
     profile: Profile,
 ) -> Digests:
     """Write a day's rows, add them to the profile, and return their digests, uint64 (rows,).
 
-    table: data.csv; rows: how many it should have; targets: what is written for each of them.
+    table: data.csv; y: the targets of its rows, (rows,), as `targets` read them.
     """
     digest, digests = RowDigests(columns), [np.zeros(0, np.uint64)]
-    for x, unknown in encode(table, columns):
-        file.writelines(b"%b,%b\n" % row for row in zip(csv_lines(x), targets, strict=False))
-        digests.append(digest(x))
-        profile.add(x, unknown)
-    if (found := sum(map(len, digests))) != rows:
+
+    def written(block: Encoded) -> tuple[bytes, Digests, Counts]:
+        own = targets.written(y[block.before :][: len(block.x)])
+        lines = map(b",".join, zip(csv_rows(block.x).splitlines(), own, strict=False))
+        return (
+            b"\n".join([*lines, b""]),
+            digest(block.x),
+            profile.count(block.x, block.unknown),
+        )
+
+    for text, some, counts in encode(table, columns, written):
+        file.write(text)
+        digests.append(some)
+        profile.add(counts)
+    if (found := sum(map(len, digests))) != len(y):
         raise StageError(
-            f"{shown(table)} has {found} rows, target.csv beside it {rows}:"
+            f"{shown(table)} has {found} rows, target.csv beside it {len(y)}:"
             " give each row its target"
         )
     return np.concatenate(digests)

@@ -1,10 +1,21 @@
 """Count what the rows are like, column by column."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from stageframe.values import to_number
+
+
+class Counts(NamedTuple):
+    """What there is in each column of some rows."""
+
+    bins: list[np.ndarray]
+    """How many values are in each bin, int (bins,)."""
+    missing: np.ndarray
+    """How many are missing, int (columns,)."""
+    other: np.ndarray
+    """How many are texts that are no category."""
 
 
 class Profile:
@@ -34,14 +45,20 @@ class Profile:
         self._missing = np.zeros(len(columns), int)
         self.other = np.zeros(len(columns), int)
 
-    def add(self, x: np.ndarray, unknown: np.ndarray) -> None:
-        """Count rows as `encode` yields them."""
+    def count(self, x: np.ndarray, unknown: np.ndarray) -> Counts:
+        """Return what `add` adds of rows as `encode` has them."""
         empty = np.isnan(x)
-        self._missing += empty.sum(axis=0) - unknown
-        self.other += unknown
+        counts = []
         for j, edges in enumerate(self._edges):
             bins = edges.searchsorted(x[~empty[:, j], j], side="right")
-            self._counts[j] += np.bincount(bins, minlength=len(edges) + 1)
+            counts.append(np.bincount(bins, minlength=len(edges) + 1))
+        return Counts(counts, empty.sum(axis=0) - unknown, unknown)
+
+    def add(self, found: Counts) -> None:
+        """Add what was counted."""
+        self._missing += found.missing
+        self.other += found.other
+        self._counts = [a + b for a, b in zip(self._counts, found.bins, strict=True)]
 
     def described(self) -> list[dict[str, Any]]:
         """Return the columns with their profiles, as preprocess.json has them."""

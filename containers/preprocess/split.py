@@ -1,13 +1,14 @@
 """split: part processed/ into rows to learn from, and rows to validate with."""
 
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from csv_tables import csv_line, has_rows, lines_of, read_blocks, read_frames
+from csv_tables import has_rows, lines_of, read_blocks, read_codes
 from stageframe import IN, OUT, StageError, read_json, shown
-from stageframe.csv_files import read_header
+from stageframe.csv_files import csv_line, read_header
 from stageframe.tasks import REGRESSION
 
 # Where there are fewer kinds of rows, or more rows of each, they are alike by chance; and where
@@ -27,7 +28,7 @@ def split(val_fraction: float, seed: int) -> dict[str, Any]:
     if len(days) > 1:
         chosen = choose_days([day["rows"] for day in days], val_fraction)
     else:
-        chosen = choose_rows(*read_kinds(table, names), val_fraction, seed, numbers=numbers)
+        chosen = choose_rows(*read_kinds(table), val_fraction, seed, numbers=numbers)
     rows, expected = write_parts(table, names, chosen), sum(day["rows"] for day in days)
     if rows != expected:
         raise StageError(
@@ -59,15 +60,22 @@ def choose_days(rows: list[int], fraction: float) -> np.ndarray:
     return chosen
 
 
-def read_kinds(table: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def read_kinds(table: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's target, and which rows are the same but for it: codes, int (rows,) each."""
-    targets = pd.concat([frame["target"] for frame in read_frames(table, ["target"], ["target"])])
-    kinds = []
-    for block, ends in read_blocks(table, len(names)):
-        # The target is the last field; of one with commas a part stays, which is no harm.
-        features = [line.rpartition(b",")[0] for line in lines_of(block, ends)]
-        kinds.append(pd.util.hash_array(np.array(features, object), categorize=False))
-    return pd.factorize(targets)[0], pd.factorize(np.concatenate(kinds))[0]
+    place = dict[str, int]()
+    targets = [
+        np.array([place.setdefault(text, len(place)) for text in texts])[codes]
+        for codes, texts in read_codes(table, "target")
+    ]
+    kinds = np.concatenate([*read_blocks(table, hash_features)])
+    return np.concatenate(targets), pd.factorize(kinds)[0]
+
+
+def hash_features(block: bytes, ends: np.ndarray, _: int) -> np.ndarray:
+    """Return a hash of the features of each row, uint64 (rows,)."""
+    # The target is the last field; of one with commas a part stays, which is no harm.
+    features = [line.rpartition(b",")[0] for line in lines_of(block, ends)]
+    return np.asarray(pd.util.hash_array(np.array(features, object), categorize=False))
 
 
 def choose_rows(
@@ -115,23 +123,29 @@ def write_parts(table: Path, names: list[str], chosen: np.ndarray) -> int:
     chosen: bool (rows,). Of more rows than that, the rest is counted alone.
     """
     rows = 0
+
+    def parted(block: bytes, ends: np.ndarray, before: int) -> tuple[bytes, bytes, int]:
+        lines = [*lines_of(block, ends)]
+        validates = chosen[before:][: len(lines)]
+        train, val = (b"".join(compress(lines, side.tolist())) for side in (~validates, validates))
+        return train, val, len(lines)
+
     with (OUT / "train.csv").open("wb") as train, (OUT / "val.csv").open("wb") as val:
         for file in (train, val):
-            file.write(csv_line(names) + b"\n")
-        for block, ends in read_blocks(table, len(names)):
-            sides = chosen[rows : rows + len(ends)].tolist()
-            for line, validates in zip(lines_of(block, ends), sides, strict=False):
-                (val if validates else train).write(line)
-            rows += len(ends)
+            file.write(f"{csv_line(names)}\n".encode())
+        for learned, validated, number in read_blocks(table, parted):
+            train.write(learned)
+            val.write(validated)
+            rows += number
     return rows
 
 
 def only_class(table: Path) -> str:
     """Return the class of all rows; "" if there are two, which the first rows tell as a rule."""
     first = ""
-    for frame in read_frames(table, ["target"], ["target"]):
-        first = first or frame["target"].iloc[0]
-        if (frame["target"] != first).any():
+    for _, texts in read_codes(table, "target"):
+        first = first or texts[0]
+        if texts != [first]:
             return ""
     return first
 

@@ -11,10 +11,10 @@ from class_warnings import class_warnings
 from classes import MISSING, count_classes, count_labels, name_classes, require_target
 from coding import encode
 from columns import learn
-from csv_tables import OR_NAMES, csv_line, csv_lines, not_a_number, read_frames
+from csv_tables import OR_NAMES, csv_rows, not_a_number, read_codes
 from precision import IF_NAMES
 from stageframe import StageError, shown
-from stageframe.csv_files import find_fault
+from stageframe.csv_files import csv_line, find_fault
 from stageframe.tasks import REGRESSION
 from stageframe.values import is_missing
 
@@ -59,14 +59,15 @@ class Classes:
             for path, texts in zip(paths, daily, strict=True)
         }
         self._counts = count_classes(counts, labels)
-        self._cells = [csv_line([label]) for label in self._counts]
+        self._cells = [csv_line([label]).encode() for label in self._counts]
         self._code = {text: [*self._counts].index(label) for text, label in labels.items()}
 
     def read(self, path: Path) -> np.ndarray:
-        frames = read_frames(path, ["target"])
-        return np.array(
-            [self._code[text] for frame in frames for text in frame["target"].tolist()], int
-        )
+        blocks = [
+            np.array([self._code[text] for text in texts])[codes]
+            for codes, texts in read_codes(path, "target")
+        ]
+        return np.concatenate([np.empty(0, int), *blocks])
 
     def written(self, y: np.ndarray) -> Iterator[bytes]:
         return map(self._cells.__getitem__, y)
@@ -106,7 +107,7 @@ class Numbers:
             self.rows.append(len(y))
             total += float(y.sum())
             low, high = min(low, y.min(initial=low)), max(high, y.max(initial=high))
-            profile.add(y[:, None], np.zeros(1, int))
+            profile.add(profile.count(y[:, None], np.zeros(1, int)))
         if low == high:
             raise StageError(
                 f"{shown(paths[0])}: all targets are {low:g}: provide rows with another target"
@@ -115,11 +116,11 @@ class Numbers:
         self._profile = profile
 
     def read(self, path: Path) -> np.ndarray:
-        blocks = [x[:, 0] for x, _ in encode(path, [self._column])]
+        blocks = encode(path, [self._column], lambda block: block.x[:, 0])
         return np.concatenate([np.empty(0), *blocks])
 
     def written(self, y: np.ndarray) -> Iterator[bytes]:
-        return iter(csv_lines(y[:, None]) if len(y) else [])
+        return iter(csv_rows(y[:, None]).splitlines() if len(y) else [])
 
     def described(self) -> dict[str, Any]:
         (column,) = self._profile.described()

@@ -1,14 +1,35 @@
 """transform: raw tables as the model wants them."""
 
 from collections import Counter, defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from coding import encode, read_columns
-from csv_tables import csv_line, csv_lines, raw_days
+from coding import Encoded, encode, read_columns
+from csv_tables import csv_rows, raw_days
 from novelty import check_known
 from stageframe import IN, OUT
-from stageframe.csv_files import check_columns, read_header
+from stageframe.csv_files import check_columns, csv_line, read_header
+
+MAX_UNSEEN = 10_000  # texts of a column that are no category, and are kept
+
+
+class Written(NamedTuple):
+    """What there is to be known of a block of rows."""
+
+    text: bytes
+    rows: int
+    known: np.ndarray
+    """How many values of each column are known, int (columns,)."""
+    unknown: np.ndarray
+    """How many are not."""
+    unseen: dict[str, Counter[str]]
+    """Those that are not, of each column."""
+
+    @classmethod
+    def of(cls, block: Encoded) -> "Written":
+        """Write a block."""
+        known = (~np.isnan(block.x)).sum(axis=0)
+        return cls(csv_rows(block.x), len(block.x), known, block.unknown, block.unseen)
 
 
 def transform() -> dict[str, Any]:
@@ -19,16 +40,19 @@ def transform() -> dict[str, Any]:
     rows, known, unknown = 0, np.zeros(len(names), int), np.zeros(len(names), int)
     unseen, found = defaultdict[str, Counter[str]](Counter), set[str]()
     with (OUT / "data.csv").open("wb") as file:
-        file.write(csv_line(names) + b"\n")
+        file.write(f"{csv_line(names)}\n".encode())
         for table in tables:
             header = read_header(table)
             check_columns(table, header, names)
             found.update(header)
-            for x, new in encode(table, columns, unseen):
-                file.write(b"\n".join([*csv_lines(x), b""]))
-                rows += len(x)
-                known += (~np.isnan(x)).sum(axis=0)
-                unknown += new
+            for block in encode(table, columns, Written.of):
+                file.write(block.text)
+                rows += block.rows
+                known += block.known
+                unknown += block.unknown
+                for name, texts in block.unseen.items():
+                    if len(unseen[name]) < MAX_UNSEEN:
+                        unseen[name].update(texts)
     warnings = []
     for column, some, none in zip(columns, known.tolist(), unknown.tolist(), strict=True):
         warnings += check_known(column, days, some, none, unseen[column["name"]])

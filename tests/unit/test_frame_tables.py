@@ -94,11 +94,11 @@ def test_a_target_with_commas_and_quotes_is_the_class_of_that_name(put: Put) -> 
 def test_blocks_are_whole_rows_and_nothing_is_lost_between_them(
     put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stageframe.tables.FIELDS", 8)
+    monkeypatch.setattr("stageframe.tables.PART", 10)
     path = put("a,b\n" + "".join(f"{i},{-i}\n" for i in range(9)))
     blocks = [x for x, _ in read_table(path, ["a", "b"])]
 
-    assert [4, 4, 1] == [len(x) for x in blocks]
+    assert [3, 3, 3] == [len(x) for x in blocks]
     assert [[i, -i] for i in range(9)] == np.concatenate(blocks).tolist()
     assert {np.dtype(float)} == {x.dtype for x in blocks}
 

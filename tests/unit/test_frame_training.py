@@ -57,7 +57,7 @@ def test_what_is_not_version_1_is_refused(root: Path) -> None:
 
 @pytest.mark.usefixtures("root")
 def test_rows_come_in_blocks_that_can_be_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stageframe.tables.FIELDS", 8)
+    monkeypatch.setattr("stageframe.tables.PART", 10)
     before = []
 
     def convert(x: np.ndarray, above: int) -> np.ndarray:

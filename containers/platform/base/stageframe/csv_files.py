@@ -15,6 +15,7 @@ from unicodedata import normalize
 from stageframe.dialects import LINES, separator, what_it_is
 from stageframe.errors import StageError
 from stageframe.files import shown
+from stageframe.parts import read_rows
 from stageframe.values import NOT_TEXT, foreign_number
 
 FIELDS = 2**18  # of a table, read at a time
@@ -83,17 +84,6 @@ def check_columns(path: Path, header: Collection[str], wanted: Iterable[str]) ->
     """Raise StageError (65) if the table's header lacks a column of the model."""
     if missing := [name for name in wanted if normalize("NFC", name) not in header]:
         raise StageError(f"{shown(path)}: column {missing[0]!r} of the model is missing: add it")
-
-
-def read_rows(file: BinaryIO, size: int) -> bytes:
-    """Return `size` bytes and what is left of the row; a line end in quotes does not end a row."""
-    lines = [file.read(size) + file.readline()]
-    if lines[0].count(b'"') % 2:
-        for line in itertools.islice(file, 10_000):
-            lines.append(line)
-            if line.count(b'"') % 2:
-                break
-    return b"".join(lines)
 
 
 def open_text(path: Path, errors: str = "strict") -> TextIO:
@@ -205,6 +195,13 @@ def no_number(name: str, text: str, beside: str = "") -> str:
     if what := foreign_number(text):
         return f"column {name!r} holds {texts}, numbers with {what}: write them like 1234.5"
     return f"column {name!r} holds {texts}, not a finite number: correct it"
+
+
+def csv_line(fields: Sequence[str]) -> str:
+    """Return a row of CSV without its line end."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(fields)
+    return text.getvalue().removesuffix("\r\n")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

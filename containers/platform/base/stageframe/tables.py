@@ -1,11 +1,12 @@
 """Tables of numbers, a block of rows at a time; needs NumPy. `csv_files` has the rest of tables."""
 
 import csv
+import io
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 from unicodedata import normalize
 
 import numpy as np
@@ -15,19 +16,42 @@ from stageframe.csv_files import (
     Fault,
     find_fault,
     no_number,
-    open_text,
     read_header,
     read_texts,
     require_rows,
-    without_blank_end,
 )
 from stageframe.errors import StageError
 from stageframe.files import shown
+from stageframe.parts import worked_parts
 from stageframe.values import to_number
 
 __all__ = ["read_header", "read_table", "read_texts", "to_floats"]
 
-FIELDS = 2**19  # of a table, read at a time
+PART = 2**21  # bytes of a table that are worked on at a time
+T = TypeVar("T")
+
+
+@overload
+def read_table(
+    path: Path,
+    names: Sequence[str],
+    classes: Sequence[str] = (),
+    *,
+    numbers: bool = False,
+    empty: bool = False,
+) -> Iterator[tuple[NDArray[np.float64], NDArray[Any]]]: ...
+
+
+@overload
+def read_table(
+    path: Path,
+    names: Sequence[str],
+    classes: Sequence[str] = (),
+    *,
+    numbers: bool = False,
+    empty: bool = False,
+    convert: Callable[[NDArray[np.float64], int], T],
+) -> Iterator[tuple[T, NDArray[Any]]]: ...
 
 
 def read_table(
@@ -37,13 +61,15 @@ def read_table(
     *,
     numbers: bool = False,
     empty: bool = False,
-) -> Iterator[tuple[NDArray[np.float64], NDArray[Any]]]:
+    convert: Callable[[NDArray[np.float64], int], Any] = lambda x, _before: x,
+) -> Iterator[tuple[Any, NDArray[Any]]]:
     """Yield a numeric table in blocks: float64 (rows, features), NaN = empty; targets, (rows,).
 
     The columns are `names`, and then `target` if there are classes, or if targets are `numbers`.
-    A target is a float64; or the index of its class, int, 0 if there are none. Raises StageError
-    (65) where the table is not like that, or has no rows; unless it may be `empty`: then there is
-    no block.
+    A target is a float64; or the index of its class, int, 0 if there are none. What `convert` makes
+    of features is yielded in their place: it is told how many rows are before them, and where the
+    table is large it works in another process (`parallel.worked`). Raises StageError (65) where the
+    table is not like that, or has no rows; unless it may be `empty`: then there is no block.
     """
     labelled = numbers or bool(classes)
     columns = [normalize("NFC", name) for name in [*names, *(["target"] if labelled else [])]]
@@ -51,24 +77,28 @@ def read_table(
         raise StageError(f"{shown(path)}, header: {_difference(columns, header)}")
     code = {label: i for i, label in enumerate(classes)} or {"": 0}
     meant = to_number if numbers else code.__getitem__
+
+    def parse(part: tuple[int, bytes]) -> tuple[Any, NDArray[Any]]:
+        before, text = part
+        try:
+            lines, targets = _rows_of(text.decode(), labelled)
+            x = parse_numbers(lines)
+            if x.shape != (len(lines), len(names)) or np.isinf(x).any():
+                raise ValueError
+            y = np.array([*map(meant, targets)])
+            if numbers and not np.isfinite(y).all():
+                raise ValueError
+        except (ValueError, LookupError, csv.Error) as error:
+            fault = _odd_field(None if numbers else code, labelled)
+            raise StageError(find_fault([path], fault)) from error
+        return convert(x, before), y
+
     rows = 0
-    try:
-        with open_text(path) as file:
-            # Stages write these: where there is one column, a blank line is a gap to the very end.
-            lines = file if len(columns) == 1 else without_blank_end(file)
-            records = _records(iter(lines), labelled, quoted=_has_quotes(path))
-            while block := list(itertools.islice(records, max(1, FIELDS // len(columns)))):
-                x = parse_numbers([fields for fields, _ in block])
-                if x.shape != (len(block), len(names)) or np.isinf(x).any():
-                    raise ValueError
-                y = np.array([meant(text) for _, text in block])
-                if numbers and not np.isfinite(y).all():
-                    raise ValueError
-                yield x, y
-                rows += len(block)
-    except (ValueError, LookupError, csv.Error) as error:
-        fault = _odd_field(None if numbers else code, labelled)
-        raise StageError(find_fault([path], fault)) from error
+    # Stages write these: where there is one column, a blank line is a gap to the very end.
+    blank_end = len(columns) == 1
+    for block in worked_parts(path, parse, PART, blank_end=blank_end):
+        yield block
+        rows += len(block[1])
     if not empty:
         require_rows(path, rows)
 
@@ -80,23 +110,19 @@ def _difference(columns: list[str], header: list[str]) -> str:
     return f"not the columns that the model has ({what}): prepare it again"
 
 
-def _has_quotes(path: Path) -> bool:
-    with path.open("rb") as file:
-        return any(b'"' in block for block in iter(lambda: file.read(2**20), b""))
-
-
-def _records(lines: Iterator[str], labelled: bool, quoted: bool) -> Iterator[tuple[str, str]]:
-    """Return the rows below the header as comma separated numbers, and the target or ""."""
-    reader = csv.reader(lines, strict=True)
-    next(reader)
-    if quoted:
-        rows = ((r[:-1], r[-1]) if labelled else (r, "") for r in reader)
-        return ((",".join(fields), label) for fields, label in rows)
+def _rows_of(text: str, labelled: bool) -> tuple[list[str], Sequence[str]]:
+    """Return rows as comma separated numbers, and the targets or ""s."""
+    if '"' in text:
+        rows = [*csv.reader(io.StringIO(text, newline=""), strict=True)]
+        if labelled:
+            return [",".join(fields[:-1]) for fields in rows], [fields[-1] for fields in rows]
+        return [*map(",".join, rows)], [""] * len(rows)
     # Without quotes a row is a line, and the fields need not be told apart twice.
-    texts = (line.rstrip("\r\n") for line in lines)
-    if labelled:
-        return (text.rpartition(",")[::2] for text in texts)
-    return ((text, "") for text in texts)
+    lines = text.removesuffix("\n").replace("\r\n", "\n").removesuffix("\r").split("\n")
+    if not labelled:
+        return lines, [""] * len(lines)
+    found = [line.rpartition(",") for line in lines]
+    return [features for features, _, _ in found], [target for _, _, target in found]
 
 
 def _odd_field(classes: Mapping[str, int] | None, labelled: bool) -> Fault:

@@ -61,6 +61,7 @@ def choose_threshold(
     """
     if not isinstance(asked, str):
         return asked
+    # Here, and not in other processes: the trainers' threads do not go along into these.
     parts = [(score(x), y) for x, y in read_table(VALIDATION, names, classes)]
     scores, truth = (np.concatenate(part) for part in zip(*parts, strict=True))
     if asked == "share":

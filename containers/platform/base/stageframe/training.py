@@ -86,8 +86,9 @@ def read_training(
     blocks: list[NDArray[Any]] = []
     parts: list[NDArray[Any]] = []
     numbers = not prepared.classes
-    for x, y in read_table(TABLE, prepared.names, prepared.classes, numbers=numbers):
-        blocks.append(convert(x, sum(map(len, parts))))
+    names, classes = prepared.names, prepared.classes
+    for x, y in read_table(TABLE, names, classes, numbers=numbers, convert=convert):
+        blocks.append(x)
         parts.append(y)
     targets = np.concatenate(parts)
     rows = len(targets)
