@@ -14,6 +14,7 @@ from csv_tables import not_a_number, read_frames
 from mixtures import odd_texts
 from precision import beyond, confused, inexact
 from profiles import Profile
+from quantities import written_quantities
 from stageframe import StageError
 from stageframe.csv_files import find_fault
 from stageframe.values import EXACT, all_numbers, same
@@ -53,7 +54,7 @@ def check_texts(tables: list[Path], name: str, texts: Counter[str]) -> list[str]
     """
     if fault := odd_texts(name, texts):
         raise StageError(find_fault(tables, fault))
-    found = numbers_with_unit(texts)
+    found = numbers_with_unit(texts) or written_quantities(texts)
     if found and found.certain:
         raise StageError(find_fault(tables, found.fault(name)))
     return [found.warning(name)] if found else []

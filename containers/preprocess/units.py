@@ -39,12 +39,13 @@ _FAMILIES = (
 
 
 class Numbers(NamedTuple):
-    """Texts of a column that are numbers with a unit."""
+    """Texts of a column that are numbers with a unit, or written in another way."""
 
     texts: list[str]
     """One of each."""
     certain: bool
     """Whether they are numbers without a doubt; else, they may well be names, such as sizes."""
+    what: str = "with a unit"
 
     def fault(self, column: str) -> Fault:
         """Return a `fault` for find_fault: it tells of the first of them."""
@@ -54,7 +55,7 @@ class Numbers(NamedTuple):
                 return None
             beside = next(other for other in [*self.texts, text] if other != text.strip())
             return (
-                f"column {name!r} holds {text[:50]!r} and {beside[:50]!r}, numbers with a unit:"
+                f"column {name!r} holds {text[:50]!r} and {beside[:50]!r}, numbers {self.what}:"
                 f" write them like 1234.5{OR_NAMES}"
             )
 
@@ -65,7 +66,7 @@ class Numbers(NamedTuple):
         texts = " and ".join(repr(text[:50]) for text in self.texts[:2])
         return (
             f"column {column!r} holds {texts}, names to a model: if they are numbers, write them"
-            " without the unit; if not, name the column in fit's --categorical"
+            " like 1234.5; if not, name the column in fit's --categorical"
         )
 
 

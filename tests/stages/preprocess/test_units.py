@@ -84,6 +84,10 @@ NAMES = {
     "short versions": some("v1.2", "v1.10", "v2.0", "v2.1", "v3.0", "v3.11", "v4.0"),
     "names with versions": some(*(f"Python 3.{n}" for n in range(6, 15))),
     "ranges": some("18-25", "26-35", "36-45"),
+    "ranges with open ends": some("<18", "18-25", "26-35", "36-45", "45+"),
+    "a few fractions": some("1/2", "1/4", "3/4"),
+    "codes of numbers and letters": [f"{n}A{n + 7}C" for n in range(ROWS)],
+    "grades": some("A+", "A", "B+", "B"),
     "seats": whole("{}{}"),
     "postcodes of letters": whole("{} {}B", 9999),
     "postcodes of words": whole("SW{} 4{}A"),
@@ -101,11 +105,30 @@ NAMES = {
     "places": some("10 Main Street", "7 Oak Avenue", "12 Mill Road", "3 High Street"),
 }
 
+WRITTEN = {
+    "durations": [f"{n // 60}h {n % 60}m" for n in range(60, 60 + ROWS)],
+    "durations of one part or two": [
+        " ".join(part for part in (f"{n // 60}h", f"{n % 60}m") if part[0] != "0")
+        for n in range(30, 30 + ROWS)
+    ],
+    "long durations": [f"{n} days, {n % 24} hours" for n in range(1, ROWS)],
+    "heights": [f"{n // 12}'{n % 12}\"" for n in range(50, 85)] * 3,
+    "heights without the last sign": [f"{n // 12}' {n % 12}" for n in range(50, 85)] * 3,
+    "heights in words": [f"{n // 12} ft {n % 12} in" for n in range(50, 85)] * 3,
+    "about": whole("~{}", 900),
+    "at most": whole("<= {} min", 900),
+    "limits of detection": broken("<{:.2f}"),
+    "and more": whole("{}+", 900),
+}
+
 EITHER = {
     "a few sizes": some("10mm", "12mm", "14mm"),
     "engines": some("1.6L", "2.0L", "2.5L"),
     "whole amounts": whole("AED {}"),
     "a few hours": some(*(f"{n}h" for n in range(1, 13))),
+    "a few limits": some("<5", "<10", "<20"),
+    "a few heights": some("5'11\"", "6'0\"", "5'8\""),
+    "many fractions": [f"{n}/{n + 7}" for n in range(1, 50)] * 5,
 }
 
 
@@ -118,6 +141,16 @@ def test_numbers_with_a_unit_are_refused(run_stage: RunStage, column: str) -> No
     assert f"raw/2024-01-01/data.csv, row 1: column {column!r} holds" in result.last_error
     assert ", numbers with a unit: write them like 1234.5, or name the" in result.last_error
     assert all(f"{text!r}" in result.last_error for text in texts[:2] if text != "NA")
+
+
+@pytest.mark.parametrize("column", WRITTEN)
+def test_quantities_in_parts_or_with_a_sign_are_refused(run_stage: RunStage, column: str) -> None:
+    texts = WRITTEN[column]
+    result = fit(run_stage, {column: texts, "i": [str(row) for row in range(len(texts))]})
+
+    assert 65 == result.code
+    assert f"row 1: column {column!r} holds {texts[0]!r} and" in result.last_error
+    assert ": write them like 1234.5, or name the column in" in result.last_error
 
 
 def test_codes_and_names_with_numbers_in_them_are_categories(run_stage: RunStage) -> None:
