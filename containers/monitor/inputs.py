@@ -5,13 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from stageframe import IN, StageError, digest, read_json, shown
-from stageframe.losses import LOSSES, QUANTILE
+from stageframe.losses import read_loss
 from stageframe.tables import read_header, read_texts, to_floats
 from stageframe.tasks import REGRESSION, is_regression
 
 PREDICTIONS = "predictions.csv"
 NUMBER = "prediction"  # its column, and the name of its histogram, where numbers are predicted
-BASELINE = ("mean", "constant")  # of the targets that a model of numbers has learned from
 WEIGHT = 0.05  # share of its gain from which on a model rests on a feature
 EDGES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # between bins, if the model has no others
 
@@ -75,7 +74,7 @@ def read_given() -> Given:
     folder = IN / "model"
     spec = read_json(folder / "model.json", "trained_on")
     if is_regression(folder / "model.json", spec):
-        check_loss(folder / "model.json", spec)
+        read_loss(folder / "model.json", spec)
     fitted = read_json(folder / "preprocess.json", "columns")
     metrics = read_optional(folder / "metrics.json", folder / "validation" / "metrics.json")
     version = read_optional(folder / "version.json", folder / "version" / "version.json")
@@ -134,16 +133,3 @@ def read_numbers(path: Path) -> np.ndarray:
     if (gaps := np.isnan(found)).any():
         raise StageError(f"{shown(path)}, row {gaps.argmax() + 1}: it is empty: predict again")
     return found[:, None]
-
-
-def check_loss(path: Path, spec: dict[str, Any]) -> None:
-    """Raise StageError (65) where a model.json of numbers does not say what it is held to."""
-    baseline, quantile = spec.get("baseline"), spec.get("quantile")
-    found = [baseline.get(key) if isinstance(baseline, dict) else None for key in BASELINE]
-    if spec.get("loss") == QUANTILE:
-        found.append(quantile)
-    if spec.get("loss") not in LOSSES or not all(isinstance(x, int | float) for x in found):
-        raise StageError(
-            f"{shown(path)}: loss, its quantile or baseline are not as a trainer of numbers writes"
-            " them: train again"
-        )

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from stageframe import StageError, shown
-from stageframe.losses import ABSOLUTE, LOSSES, POISSON, QUANTILE, SQUARED, losses_of_rows
+from stageframe.losses import ABSOLUTE, POISSON, QUANTILE, SQUARED, losses_of_rows
 
 # The metric of each loss, as metrics.json names it; less is better.
 METRICS = {
@@ -67,27 +67,3 @@ class Loss:
         Root mean squared error, but for that the mean itself.
         """
         return np.sqrt(mean) if self.name == SQUARED else mean
-
-
-def loss_of(path: Path, spec: dict[str, Any]) -> Loss:
-    """Return what a model.json, read from `path`, says of its loss; or raise StageError."""
-    name, quantile, baseline = spec.get("loss"), spec.get("quantile", 0.5), spec.get("baseline")
-    if name not in LOSSES:
-        raise StageError(
-            f"{shown(path)}: loss {name!r} is none of {', '.join(LOSSES)}: train again"
-        )
-    if name == QUANTILE and not ("quantile" in spec and is_number(quantile) and 0 < quantile < 1):
-        raise StageError(
-            f"{shown(path)}: quantile {spec.get('quantile')!r} is no number between 0 and 1: train"
-            " again"
-        )
-    found = baseline if isinstance(baseline, dict) else {}
-    mean, constant = found.get("mean"), found.get("constant")
-    if not is_number(mean) or not is_number(constant):
-        raise StageError(f"{shown(path)}: baseline has no numbers mean and constant: train again")
-    return Loss(name, quantile if name == QUANTILE else 0.5, mean, constant)
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether a value of a JSON file is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import treelite
-from losses import Loss, loss_of
+from losses import Loss
 from outputs import Output, output_of
 from stageframe import StageError, read_json, shown
+from stageframe.losses import read_loss
 from stageframe.tables import read_table
 from stageframe.tasks import is_regression
 from trees import Trees, compile_trees
@@ -82,7 +83,7 @@ def load_model(folder: Path) -> Model:
     lightgbm = spec["format"] == "lightgbm"
     said = folder / "model.json"
     if numbers:
-        loss = loss_of(said, spec)
+        loss = Loss(*read_loss(said, spec))
         return Model(path, trees, lightgbm, spec["features"], [], spec, loss=loss)
     threshold = threshold_of(said, spec)
     return Model(path, trees, lightgbm, spec["features"], spec["classes"], spec, threshold)

@@ -5,7 +5,8 @@ targets, or their median, or their quantile.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,3 +104,30 @@ def losses_of_rows(
     if loss == QUANTILE:
         return np.maximum(quantile * gap, (quantile - 1) * gap)
     return np.square(gap) if loss == SQUARED else np.abs(gap)
+
+
+def read_loss(path: Path, spec: Mapping[str, Any]) -> tuple[str, float, float, float]:
+    """Return what a model.json of numbers, read from `path`, says: loss, quantile, mean, constant.
+
+    The latter two are of the targets that the model has learned from. Raises StageError (65).
+    """
+    name, quantile, baseline = spec.get("loss"), spec.get("quantile", MEDIAN), spec.get("baseline")
+    if name not in LOSSES:
+        raise StageError(
+            f"{shown(path)}: loss {name!r} is none of {', '.join(LOSSES)}: train again"
+        )
+    if name == QUANTILE and not ("quantile" in spec and is_number(quantile) and 0 < quantile < 1):
+        raise StageError(
+            f"{shown(path)}: quantile {spec.get('quantile')!r} is no number between 0 and 1: train"
+            " again"
+        )
+    found = baseline if isinstance(baseline, dict) else {}
+    mean, constant = found.get("mean"), found.get("constant")
+    if not is_number(mean) or not is_number(constant):
+        raise StageError(f"{shown(path)}: baseline has no numbers mean and constant: train again")
+    return name, quantile if name == QUANTILE else MEDIAN, mean, constant
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value of a JSON file is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
