@@ -24,7 +24,8 @@ from stageframe.values import GAPS, to_number
 
 OR_NAMES = ", or name the column in fit's --categorical"  # of a number that is none
 R = TypeVar("R")
-BLOCK = 2**22  # bytes of a table that are worked on at a time
+ROWS = 2**16  # that are written at a time: of a narrow table a block has millions
+BLOCK = 2**21  # bytes of a table that are worked on at a time
 # The usual spellings: pandas knows them at once. Of others, to_number says what they are.
 MISSING = sorted({form for word in GAPS for form in (word, word.upper(), word.title())} | {"NaN"})
 
@@ -166,8 +167,12 @@ def row_ends(block: bytes, width: int, above: int) -> np.ndarray:
     return where
 
 
-def csv_rows(x: np.ndarray) -> bytes:
-    """Return float64 (rows, columns) as rows of CSV: shortest exact numbers, NaN = empty."""
+def csv_rows(x: np.ndarray) -> Iterator[bytes]:
+    """Yield float64 (rows, columns) as CSV, ROWS at a time: shortest exact numbers, NaN = empty."""
+    return (_csv_rows(x[start : start + ROWS]) for start in range(0, len(x), ROWS))
+
+
+def _csv_rows(x: np.ndarray) -> bytes:
     # A JSON library is the fastest writer of floats that there is: 10 times pandas' speed. Of
     # [[1.0,null],[2.5,3.0]] the rows are what is kept here.
     json = orjson.dumps(x, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -140,9 +140,12 @@ def write_day(
 
     def written(block: Encoded) -> tuple[bytes, Digests, Counts]:
         own = targets.written(y[block.before :][: len(block.x)])
-        lines = map(b",".join, zip(csv_rows(block.x).splitlines(), own, strict=False))
+        lines = (
+            b"\n".join([*map(b",".join, zip(rows.splitlines(), own, strict=False)), b""])
+            for rows in csv_rows(block.x)
+        )
         return (
-            b"\n".join([*lines, b""]),
+            b"".join(lines),
             digest(block.x),
             profile.count(block.x, block.unknown),
         )

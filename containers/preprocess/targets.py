@@ -120,7 +120,7 @@ class Numbers:
         return np.concatenate([np.empty(0), *blocks])
 
     def written(self, y: np.ndarray) -> Iterator[bytes]:
-        return iter(csv_rows(y[:, None]).splitlines() if len(y) else [])
+        return (line for rows in csv_rows(y[:, None]) for line in rows.splitlines())
 
     def described(self) -> dict[str, Any]:
         (column,) = self._profile.described()

@@ -29,7 +29,7 @@ class Written(NamedTuple):
     def of(cls, block: Encoded) -> "Written":
         """Write a block."""
         known = (~np.isnan(block.x)).sum(axis=0)
-        return cls(csv_rows(block.x), len(block.x), known, block.unknown, block.unseen)
+        return cls(b"".join(csv_rows(block.x)), len(block.x), known, block.unknown, block.unseen)
 
 
 def transform() -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_empty_lines_of_the_only_column_are_rows_without_a_value(
 
 
 def test_a_block_of_empty_lines_is_rows_too(run_stage: RunStage) -> None:
-    # The file is read in blocks of 4 MB: the second is of empty lines alone.
+    # The file is read in blocks of 2 MB: the third is of empty lines alone.
     rows = 9_000_000
     data = "x\n" + "ab\n" * 1_500_000 + "\n" * (rows - 1_500_001) + '""\n'
     found, values = column(fit(run_stage, data, ["0", "1"] * (rows // 2)))
