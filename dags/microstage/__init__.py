@@ -18,9 +18,11 @@ Imports go one way, from the bottom of this list to its top:
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
     operator      the Airflow task that runs a job
+    each_day      one row for many days
     published     what the rows have published for a day
     verdicts      what a comparison says about a promotion
     decisions     where people decide
+    backfill      many days in one run: their models, and what became of them
     alerts        tell people when a task has failed
 
 Up to contract, and in engines/process, it is Python's standard library alone.

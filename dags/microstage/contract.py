@@ -56,12 +56,18 @@ class Run:
     task: str = ""
     map: int | None = -1
     attempt: int = field(default=1, compare=False)
+    day: str = ""  # which of its jobs, where a task instance has one for each of many days
+
+    @property
+    def instance(self) -> str:
+        """The same for every try of a task instance and all of its days: finds its containers."""
+        instance = json.dumps([self.dag, self.run, self.task, self.map]).encode()
+        return f"{self.task}-{hashlib.sha256(instance).hexdigest()[:16]}"
 
     @property
     def key(self) -> str:
-        """The same for every try of a task instance, so that a try can clean up after another."""
-        instance = json.dumps([self.dag, self.run, self.task, self.map]).encode()
-        return f"{self.task}-{hashlib.sha256(instance).hexdigest()[:16]}"
+        """The same for every try of a job, so that a try can clean up after another."""
+        return f"{self.instance}-{self.day}" if self.day else self.instance
 
     def described(self) -> dict[str, Any]:
         """Return it as a manifest has it."""
@@ -229,11 +235,16 @@ def _model(data: DataFolder, job: Job) -> dict[str, str]:
     return model  # never registered
 
 
+def is_foreign(target: Path) -> bool:
+    """Tell whether a person put something there, instead of a stage."""
+    if not os.path.lexists(target) or os.path.lexists(target / MANIFEST):
+        return False
+    return not target.is_dir() or any(target.iterdir())
+
+
 def _refuse_foreign(target: Path, job: Job) -> None:
     """Never replace what a person put there."""
-    if not os.path.lexists(target) or os.path.lexists(target / MANIFEST):
-        return
-    if target.is_dir() and not any(target.iterdir()):
+    if not is_foreign(target):
         return
     raise StageError(
         USAGE,

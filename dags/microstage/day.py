@@ -55,8 +55,10 @@ def day_of(context: Any) -> Day:
     Raises StageError (64) where the time zone of this installation is none.
     """
     run = context["dag_run"]
-    if given := (context.get("params") or run.conf or {}).get("day"):
-        return Day(str(given), "the parameter day")
+    params = context.get("params") or run.conf or {}
+    for name in ("day", "last"):  # of a run of many days it is the last one
+        if given := params.get(name):
+            return Day(str(given), f"the parameter {name}")
     called = "the logical date" if run.logical_date else "the time of its start"
     moment: datetime = (run.logical_date or run.run_after).astimezone(UTC)
     zone, name, hint = UTC, "UTC", ""

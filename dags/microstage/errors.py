@@ -24,5 +24,12 @@ class StageError(Exception):
         return self.code in (USAGE, BAD_DATA, NO_INPUT)
 
 
+class NoInputError(StageError):
+    """A directory that a stage reads is not there: whoever writes it has to come first."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(NO_INPUT, sentence)
+
+
 class StageExitError(StageError):
     """What the stage itself said when it ended, as against what kept it from being run."""

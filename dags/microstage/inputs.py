@@ -9,7 +9,7 @@ from pathlib import Path
 
 from microstage.data_folder import DataFolder, published_files
 from microstage.digests import stamp
-from microstage.errors import NO_INPUT, USAGE, StageError
+from microstage.errors import USAGE, NoInputError, StageError
 from microstage.jobs import Job, writer_of
 from microstage.table import Row
 
@@ -27,14 +27,14 @@ def present(data: DataFolder, job: Job) -> Job:
 
 
 def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
-    """Return every input file, path below /in -> path on disk. Raises StageError (66)."""
+    """Return every input file, path below /in -> path on disk. Raises NoInputError."""
     files: dict[str, Path] = {}
     for mount, source in job.sources.items():
         directory = data.path(source)
         found = list(published_files(directory)) if directory.is_dir() else []
         if not found and not job.is_optional(mount):
             missing = "is empty" if directory.is_dir() else "does not exist"
-            raise StageError(NO_INPUT, f"{job.shown(source)} {missing}: {_who_writes(job, source)}")
+            raise NoInputError(f"{job.shown(source)} {missing}: {_who_writes(job, source)}")
         files.update({f"{mount}/{file}": directory / file for file in found})
     return files
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,6 +12,7 @@ from microstage.pipelines import Pipeline, shown
 from microstage.table import Param, Row
 
 DAY = r"\d{4}-\d\d-\d\d"
+MAX_DAYS = 366  # of one run
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,32 @@ def window_days(ds: str, window: int | str = 1) -> list[str]:
             USAGE, f"The window is {window!r}; it must be a number of days, 1 or more."
         )
     return [(last - timedelta(days=back)).isoformat() for back in reversed(range(int(window)))]
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """Return the days from first to last, as YYYY-MM-DD. Raises StageError (64)."""
+    start, end = (date.fromisoformat(window_days(day)[0]) for day in (first, last))
+    count = (end - start).days + 1
+    if count < 1:
+        raise StageError(USAGE, f"The first day, {first}, is after the last, {last}.")
+    if count > MAX_DAYS:
+        raise StageError(
+            USAGE,
+            f"{first} to {last} are {count} days; one run does {MAX_DAYS} at most, so start "
+            "several, one after the other.",
+        )
+    return window_days(last, count)
+
+
+def spoken(days: Sequence[str]) -> str:
+    """Return days in order, as a person would write them: those in a row by their ends."""
+    rows: list[list[str]] = []
+    for day in sorted(days):
+        if rows and window_days(day, 2)[0] == rows[-1][-1]:
+            rows[-1].append(day)
+        else:
+            rows.append([day])
+    return ", ".join(row[0] if len(row) == 1 else f"{row[0]} to {row[-1]}" for row in rows)
 
 
 def resolve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,15 @@ from docker import APIClient
 
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
+from microstage.engines.clearing import remove_all, sweep
 from microstage.engines.container import (
     ENGINE_ERRORS,
     ContainerEngine,
     engine_failure,
     image_id,
-    remove_all,
-    sweep,
 )
 from microstage.errors import StageError, StageExitError
-from microstage.jobs import resolve
+from microstage.jobs import Job, resolve
 from microstage.last_good import load_for_run
 from microstage.pipelines import DEFAULT, folder_of
 from microstage.schedule import DS, RETRIES, RETRY_DELAY
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from microstage.pipelines import Pipeline
-    from microstage.table import Param
+    from microstage.table import Param, Row
 
 # For steps that need a service: it may be away for a quarter of an hour, for an upgrade or so.
 PATIENT: dict[str, Any] = {
@@ -132,42 +132,50 @@ class StageOperator(DockerOperator):
 
     def _run_stage(self, run: Run) -> dict[str, Any]:
         pipeline, data = self.load_pipeline()
-        job = resolve(
-            pipeline,
-            self.stage,
-            self.ds,
-            window=self.window,
-            model=self.model,
-            params=self.stage_params,
+        job = self._job(pipeline, self.ds, self.model)
+        self._begin(run, job.row)
+        return self._run_job(
+            data, job, run, force=is_true(self.force), log=lambda line: self.log.info("%s", line)
         )
+
+    def _job(self, pipeline: Pipeline, ds: str, model: str | None) -> Job:
+        return resolve(
+            pipeline, self.stage, ds, window=self.window, model=model, params=self.stage_params
+        )
+
+    def _begin(self, run: Run, row: Row) -> APIClient:
+        """Clear what earlier tries left, and find the image; return the client that did it."""
         client = self.connect()
-        for container in remove_all(client, run) + sweep(client):
+        self.api_version = client.api_version  # or each client would ask the engine for it
+        for container in remove_all(self.connect, run) + sweep(client):
             self.log.warning("Removed container %s, which an earlier try left.", container[:12])
-        row = job.row
         self.image = image_id(client, row.image)
-        self.log.info("%s: %s %s (%s)", row.stage, row.image, " ".join(job.command), self.image)
+        return client
+
+    def _run_job(
+        self, data: DataFolder, job: Job, run: Run, *, force: bool, log: Callable[[str], None]
+    ) -> dict[str, Any]:
+        row = job.row
+        log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.image})")
         engine = ContainerEngine(
             self.connect,
             data,
             image_id=self.image,
             run=run,
-            write=lambda line: self.log.info("%s", line),
+            write=log,
             cancelled=lambda: self._killed,
         )
-        return run_job(
-            data,
-            job,
-            image_id=self.image,
-            run=run,
-            engine=engine,
-            log=lambda line: self.log.info("%s", line),
-            force=str(self.force).lower() == "true",
-        )
+        return run_job(data, job, image_id=self.image, run=run, engine=engine, log=log, force=force)
 
     def on_kill(self) -> None:
-        """Remove the container, while there is time."""
+        """Remove the containers, while there is time."""
         self._killed = True
         if self._run:
             # Airflow sends SIGKILL five seconds after it called this, and an engine that is busy
             # needs some of them for itself.
-            remove_all(self.connect(), self._run, seconds=1)
+            remove_all(self.connect, self._run, seconds=1)
+
+
+def is_true(value: object) -> bool:
+    """Return what a parameter says that a template may have made a text of."""
+    return str(value).lower() == "true"

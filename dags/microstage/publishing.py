@@ -40,11 +40,18 @@ def prepare(data: DataFolder, target: Path, key: str) -> Path:
                 entry.rename(target)  # an earlier try died between moving the old one and the new
             else:
                 remove(entry)
-        elif entry.lstat().st_mtime < time.time() - MAX_STAGING_DAYS * 86400:
+        elif _is_forgotten(entry):
             remove(entry)
     staging = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=parent))
     os.chown(staging, *data.owner)
     return staging
+
+
+def _is_forgotten(entry: Path) -> bool:
+    try:
+        return entry.lstat().st_mtime < time.time() - MAX_STAGING_DAYS * 86400
+    except FileNotFoundError:
+        return False  # its own job, which goes on beside this one, has just ended
 
 
 def check_outputs(staging: Path, row: Row, owner: tuple[int, int]) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,16 @@ from requests.exceptions import RequestException
 from microstage.contract import Exit, Run
 from microstage.data_folder import DataFolder
 from microstage.endpoint import endpoint
+from microstage.engines.clearing import STOP_SECONDS, install, remove
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.inputs import variables
 from microstage.jobs import Job
 from microstage.table import Limits
 
 CONTRACT_LABEL, CONTRACT = "org.microstage.contract", "1"
-STOP_SECONDS = 2  # the contract: SIGTERM ends a stage within two seconds
 SWEEP_AFTER = 120  # seconds past its time limit after which a container has no owner any more
 MAX_LINE = 4000
 ENGINE_ERRORS = (DockerException, RequestException)
-
-
-def install() -> str:
-    """Return the name of this installation: several may share one Docker Engine."""
-    return os.environ.get("MICROSTAGE_INSTALL") or "microstage"
 
 
 def connect() -> docker.APIClient:
@@ -83,7 +77,7 @@ def labels(job: Job, run: Run) -> dict[str, str]:
     deadline = int(time.time()) + job.row.limits.timeout + SWEEP_AFTER
     return {
         "microstage.install": install(),
-        "microstage.key": run.key,
+        "microstage.key": run.instance,
         "microstage.pipeline": job.pipeline.name,
         "microstage.stage": job.row.stage,
         "microstage.dag": run.dag,
@@ -91,6 +85,7 @@ def labels(job: Job, run: Run) -> dict[str, str]:
         "microstage.task": run.task,
         "microstage.map": str(run.map),
         "microstage.try": str(run.attempt),
+        "microstage.day": run.day,
         "microstage.deadline": str(deadline),
     }
 
@@ -144,7 +139,7 @@ class ContainerEngine:
         """See microstage.contract.Engine."""
         client = self.connect()
         created = self._create(client, job, staging)
-        timed_out = threading.Event()
+        timed_out, ended = threading.Event(), False
 
         def stop() -> None:
             timed_out.set()
@@ -161,11 +156,13 @@ class ContainerEngine:
             code = client.wait(created, timeout=None)["StatusCode"]
             if self.cancelled():
                 raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped while it ran.")
-            out_of_memory = client.inspect_container(created)["State"]["OOMKilled"] and code != 0
+            out_of_memory = code != 0 and client.inspect_container(created)["State"]["OOMKilled"]
+            ended = True
             return Exit(code, last_line, out_of_memory, timed_out.is_set())
         finally:
             timer.cancel()
-            remove(self.connect(), created)
+            # What an error came in between of may still use its client. A new one costs calls.
+            remove(client if ended else self.connect(), created, running=not ended)
 
     def _create(self, client: docker.APIClient, job: Job, staging: Path) -> str:
         path = self.data.path
@@ -215,44 +212,6 @@ def _follow(
     for name, raw in pending.items():
         line(name, raw)
     return last_line
-
-
-def remove(client: docker.APIClient, container: str, seconds: int = STOP_SECONDS) -> None:
-    """Stop (SIGTERM, some seconds, SIGKILL) and remove a container; one that is gone is fine."""
-    try:
-        if client.inspect_container(container)["State"]["Running"]:
-            client.stop(container, timeout=seconds)
-        try:
-            client.remove_container(container, force=True, v=True)
-        except APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:
-                raise
-            client.wait(container, condition="removed")  # somebody else is removing it right now
-    except NotFound:
-        pass
-
-
-def remove_all(client: docker.APIClient, run: Run, seconds: int = STOP_SECONDS) -> list[str]:
-    """Remove every container of a task instance, whichever try it belongs to; return their ids."""
-    mine = [f"microstage.install={install()}", f"microstage.key={run.key}"]
-    found = [c["Id"] for c in client.containers(all=True, filters={"label": mine})]
-    for container in found:
-        remove(client, container, seconds)
-    return found
-
-
-def sweep(client: docker.APIClient) -> list[str]:
-    """Remove this installation's containers that are past their deadline; return their ids.
-
-    The last try of a task that was killed with SIGKILL has no later try to clean up after it.
-    """
-    labels = [f"microstage.install={install()}", "microstage.deadline"]
-    mine = client.containers(all=True, filters={"label": labels})
-    now = time.time()
-    overdue = [c["Id"] for c in mine if int(c["Labels"]["microstage.deadline"]) < now]
-    for container in overdue:
-        remove(client, container)
-    return overdue
 
 
 def engine_failure(error: Exception, engine: str) -> StageError:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from microstage.each_day import EachDay
 from microstage.operator import StageOperator
 from microstage.sensors import WaitForData, WaitForPredictions
 
@@ -27,6 +28,9 @@ with DAG(dag_id="alone", schedule=None, default_args=DEFAULTS, params=PARAMS):
 
 with DAG(dag_id="once", schedule=None):
     StageOperator(task_id="stage", retries=0)
+
+with DAG(dag_id="days", schedule=None):
+    EachDay(task_id="stage", first="2013-01-06", last="2013-01-09", retries=0)
 
 with DAG(dag_id="data", schedule=None):
     WaitForData(task_id="wait", stage="preprocess", window=2, poke_interval=0.5, timeout=2)

@@ -1,0 +1,81 @@
+"""Remove containers: of a job that has ended, of a task that was killed, and of nobody."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+import docker
+from docker.errors import APIError, NotFound
+
+from microstage.contract import Run
+
+STOP_SECONDS = 2  # the contract: SIGTERM ends a stage within two seconds
+
+
+def install() -> str:
+    """Return the name of this installation: several may share one Docker Engine."""
+    return os.environ.get("MICROSTAGE_INSTALL") or "microstage"
+
+
+def remove(
+    client: docker.APIClient, container: str, seconds: int = STOP_SECONDS, *, running: bool = True
+) -> None:
+    """Stop (SIGTERM, some seconds, SIGKILL) and remove a container; one that is gone is fine.
+
+    `running`: it may be; the engine is asked.
+    """
+    try:
+        if running and client.inspect_container(container)["State"]["Running"]:
+            client.stop(container, timeout=seconds)
+        try:
+            client.remove_container(container, force=True, v=True)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+            client.wait(container, condition="removed")  # somebody else is removing it right now
+    except NotFound:
+        pass
+
+
+def remove_all(
+    connect: Callable[[], docker.APIClient], run: Run, seconds: int = STOP_SECONDS
+) -> list[str]:
+    """Remove every container of a task instance, of any try and day; return their ids."""
+    mine = [f"microstage.install={install()}", f"microstage.key={run.instance}"]
+    found = [c["Id"] for c in connect().containers(all=True, filters={"label": mine})]
+    errors: list[Exception] = []
+
+    def one(container: str) -> None:
+        try:
+            remove(connect(), container, seconds)
+        except Exception as error:
+            errors.append(error)
+
+    # At the same time: those that do not listen to SIGTERM take some seconds each. Not an executor:
+    # its locks may be held by what a signal has interrupted for this.
+    threads = [threading.Thread(target=one, args=[container]) for container in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return found
+
+
+def sweep(client: docker.APIClient) -> list[str]:
+    """Remove this installation's containers that are past their deadline; return their ids.
+
+    The last try of a task that was killed with SIGKILL has no later try to clean up after it.
+    """
+    labels = [f"microstage.install={install()}", "microstage.deadline"]
+    mine = client.containers(all=True, filters={"label": labels})
+    now = time.time()
+    overdue = [c["Id"] for c in mine if int(c["Labels"]["microstage.deadline"]) < now]
+    for container in overdue:
+        remove(client, container)
+    return overdue
