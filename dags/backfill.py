@@ -69,11 +69,6 @@ for pipeline in pipelines():
             window=pipeline.history,
             trigger_rule=ANY,
         )
-        check = CheckDays(
-            task_id="check",
-            steps=["generate", "transform", "predict", "monitor"],
-            report="monitor",
-            trigger_rule="all_done",
-        )
+        check = CheckDays(task_id="check", report="monitor", trigger_rule="all_done")
 
         generate >> fetch >> transform >> predict >> monitor >> check

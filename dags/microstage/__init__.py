@@ -13,6 +13,7 @@ Imports go one way, from the bottom of this list to its top:
     publishing    an output directory, put in its place as a whole or not at all
     contract      one job: inputs checked, run by an engine, outputs checked and published
     endpoint      which Docker Engine a script works with
+    clearing      containers, removed: of what has ended, was killed, or is nobody's
     engines/      what a job is run in: process, container
     day           which day a run is for
     schedule      when DAGs run, and for which pipelines

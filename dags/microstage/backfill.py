@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from microstage.contract import Exit, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.decisions import FetchModel
-from microstage.each_day import DAYS, FIRST, LAST, in_words, named
+from microstage.each_day import DAYS, FIRST, LAST, EachDay, in_words, named
 from microstage.errors import StageError
 from microstage.jobs import Job, days_between, resolve, target_of
 from microstage.pipelines import DEFAULT, Pipeline
@@ -73,40 +73,26 @@ class FetchForDays(FetchModel):
 
 
 class CheckDays(BaseOperator):
-    """Tell what became of each day, and fail if one failed, so that the run is red.
+    """Tell what became of each day of each row, and fail if one failed, so that the run is red.
 
     Quality that is below its threshold is told, and is no failure: nobody is to be alerted of what
     is past, day by day.
 
-    :param steps: the tasks that ran a row for each day
     :param report: the row that publishes the report
     """
 
-    template_fields = ("first", "last")
-
-    def __init__(
-        self,
-        *,
-        steps: list[str],
-        report: str,
-        first: str = FIRST,
-        last: str = LAST,
-        pipeline: str = DEFAULT,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, report: str, pipeline: str = DEFAULT, **kwargs: Any) -> None:
         super().__init__(retries=0, **kwargs)
-        self.steps = steps
         self.report = report
-        self.first = first
-        self.last = last
         self.pipeline = pipeline
 
     def execute(self, context: Context) -> dict[str, Any]:
         ti: Any = context["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
         bad = [task for task, state in states.items() if state in ("failed", "upstream_failed")]
-        told = {step: ti.xcom_pull(task_ids=step, key=DAYS) or {} for step in self.steps}
-        for step in self.steps:
+        steps = [task.task_id for task in context["dag"].tasks if isinstance(task, EachDay)]
+        told = {step: ti.xcom_pull(task_ids=step, key=DAYS) or {} for step in steps}
+        for step in steps:
             self.log.info("%s: %s", step, in_words(states.get(step), told[step]))
         failed = {step: days["failed"] for step, days in told.items() if days.get("failed")}
         poor = self._poor(told)
@@ -117,14 +103,13 @@ class CheckDays(BaseOperator):
             said = [f"{step}: {named(days)}" for step, days in failed.items()]
             said += [f"{task} failed as a whole; see its log." for task in without]
             raise AirflowFailException(" ".join(said))
-        return {**{step: len(told[step].get("done", [])) for step in self.steps}, "poor": len(poor)}
+        return {**{step: len(told[step].get("done", [])) for step in steps}, "poor": len(poor)}
 
     def _poor(self, told: dict[str, dict[str, Any]]) -> dict[str, str]:
         """Return the days whose quality is below its threshold, and what the reports say."""
-        published = Published(self.pipeline, self.last, self.log.warning)
         poor = {}
-        for day in told.get(self.report, {}).get("done", []):
-            published.ds = day
+        published = Published(self.pipeline, "", self.log.warning)
+        for published.ds in told.get(self.report, {}).get("done", []):
             if problems := published.read(self.report, "quality.json")["problems"]:
-                poor[day] = " ".join(problems)
+                poor[published.ds] = " ".join(problems)
         return poor

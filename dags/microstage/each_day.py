@@ -116,6 +116,7 @@ class EachDay(StageOperator):
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         if not is_true(self.wanted):
             raise AirflowSkipException("The parameters of this run do not ask for it.")
+        self._outcome = Outcome()
         try:
             return super().execute(context)
         finally:

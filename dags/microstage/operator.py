@@ -15,9 +15,9 @@ from airflow.sdk.exceptions import (
 )
 from docker import APIClient
 
+from microstage.clearing import remove_all, sweep
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
-from microstage.engines.clearing import remove_all, sweep
 from microstage.engines.container import (
     ENGINE_ERRORS,
     ContainerEngine,

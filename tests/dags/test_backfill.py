@@ -34,7 +34,7 @@ def run_days(data: Path, table: Callable[..., None], test_image: str) -> RunDays
     def run(verb: str, attempt: int = 1, row: Any = None, **options: Any) -> dict[str, Any]:
         table(stage={"verb": verb, **(row or {})})
         told: dict[str, Any] = {}
-        ti = SimpleNamespace(
+        ti: Any = SimpleNamespace(
             dag_id="test", run_id="manual", task_id="stage", map_index=-1, try_number=attempt
         )
         ti.xcom_push = lambda key, value: told.update({key: value})
@@ -246,7 +246,8 @@ def backfill(bag: DagBag) -> Callable[..., Any]:
     """Run the DAG for the five days."""
 
     def run(**conf: Any) -> Any:
-        conf = {"first": FIVE[0], "last": FIVE[-1], **conf}
+        # All of them, as Airflow keeps the parameters of the last run in a process.
+        conf = {"first": FIVE[0], "last": FIVE[-1], "generate": True, "force": False, **conf}
         return bag.dags["backfill"].test(logical_date=next(MOMENTS), run_conf=conf)
 
     return run

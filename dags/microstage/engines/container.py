@@ -18,10 +18,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Mount
 from requests.exceptions import RequestException
 
+from microstage.clearing import STOP_SECONDS, install, remove
 from microstage.contract import Exit, Run
 from microstage.data_folder import DataFolder
 from microstage.endpoint import endpoint
-from microstage.engines.clearing import STOP_SECONDS, install, remove
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.inputs import variables
 from microstage.jobs import Job
