@@ -53,6 +53,12 @@ def test_what_a_person_starts_has_its_day_in_the_time_zone_of_the_installation(
     assert expected == day_of(context(moment)).ds
 
 
+def test_the_day_of_a_run_of_many_days_is_the_last_one() -> None:
+    given = context("2013-02-01T00:00Z", first="2013-01-01", last=DAY)
+
+    assert (DAY, "the parameter last") == (day_of(given).ds, day_of(given).why)
+
+
 def test_without_a_time_zone_of_its_own_it_has_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MICROSTAGE_TIME_ZONE", raising=False)
     found = [day_of(context("2013-01-05T23:00Z")).ds]

@@ -207,6 +207,13 @@ def test_a_key_is_the_same_for_every_try_and_another_for_every_task() -> None:
     assert 4 == len(keys)
 
 
+def test_the_days_of_a_task_have_keys_of_their_own_and_its_instance_in_common() -> None:
+    runs = [Run("a", "b", "c", day=day) for day in ("", "2013-01-06", "2013-01-07")]
+
+    assert 3 == len({run.key for run in runs})
+    assert {runs[0].key} == {run.instance for run in runs}
+
+
 def test_a_row_that_always_runs_leaves_what_is_the_same_in_its_place(
     data: DataFolder, run: RunJob
 ) -> None:

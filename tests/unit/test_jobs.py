@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from microstage.errors import StageError
-from microstage.jobs import Job, resolve, target_of, window_days, writer_of
+from microstage.jobs import (
+    Job,
+    days_between,
+    resolve,
+    spoken,
+    target_of,
+    window_days,
+    writer_of,
+)
 from microstage.pipelines import Pipeline, load_pipeline
 from microstage.table import Param
 
@@ -151,3 +159,33 @@ def test_a_path_is_told_as_it_is_below_the_data_folder(
 
     assert ["raw/2013-01-01"] * 2 == [job.target for job in jobs]
     assert ["raw/2013-01-01", "flights/raw/2013-01-01"] == [job.shown(job.target) for job in jobs]
+
+
+def test_a_range_has_both_its_ends_and_every_day_between_them() -> None:
+    assert ["2012-12-31", "2013-01-01", "2013-01-02"] == days_between("2012-12-31", "2013-01-02")
+    assert ["2013-01-06"] == days_between("2013-01-06", "2013-01-06")
+    assert 366 == len(days_between("2012-01-01", "2012-12-31"))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reason"),
+    [
+        ("2013-01-07", "2013-01-06", "The first day, 2013-01-07, is after the last, 2013-01-06."),
+        ("2012-01-01", "2013-01-01", "2012-01-01 to 2013-01-01 are 367 days; one run does 366 at"),
+        ("2013-01-06", "2013-1-7", "'2013-1-7' is not a day; write it as 2013-01-06."),
+        ("", "2013-01-06", "'' is not a day"),
+    ],
+)
+def test_a_range_that_is_none_is_one_sentence(first: str, last: str, reason: str) -> None:
+    with pytest.raises(StageError) as failed:
+        days_between(first, last)
+
+    assert reason in str(failed.value)
+    assert 64 == failed.value.code
+
+
+def test_days_in_a_row_are_spoken_of_by_their_ends() -> None:
+    days = ["2013-03-01", "2013-01-06", "2013-02-28", "2013-01-08", "2013-02-27"]
+
+    assert "2013-01-06, 2013-01-08, 2013-02-27 to 2013-03-01" == spoken(days)
+    assert "" == spoken([])

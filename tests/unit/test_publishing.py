@@ -99,6 +99,19 @@ def test_a_retry_clears_what_earlier_tries_of_the_task_left_and_nothing_else(
     assert [other] == names(staging)
 
 
+def test_jobs_that_end_meanwhile_are_no_obstacle(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = data.root / ".staging"
+    staging.mkdir()
+    seen = Path.iterdir
+    gone = lambda path: [*seen(path), path / "gone"] if path == staging else seen(path)  # noqa: E731
+    monkeypatch.setattr(Path, "iterdir", gone)
+    run(stage())
+
+    assert (data.root / "models/day/manifest.json").is_file()
+
+
 def test_what_nobody_cleared_for_a_week_is_swept(run: RunJob, data: DataFolder) -> None:
     for name, age in (("old", 8), ("young", 6)):
         path = data.root / ".staging" / name
