@@ -100,9 +100,9 @@ class CheckDays(BaseOperator):
             self.log.warning("%s  %s", day, problems)
         if bad:
             without = [task for task in bad if task not in failed and states[task] == "failed"]
-            said = [f"{step}: {named(days)}" for step, days in failed.items()]
-            said += [f"{task} failed as a whole; see its log." for task in without]
-            raise AirflowFailException(" ".join(said))
+            said = [f"{step} failed for {named(days)}" for step, days in failed.items()]
+            said += [f"{task} failed as a whole, see its log" for task in without]
+            raise AirflowFailException("; ".join(said))
         return {**{step: len(told[step].get("done", [])) for step in steps}, "poor": len(poor)}
 
     def _poor(self, told: dict[str, dict[str, Any]]) -> dict[str, str]:

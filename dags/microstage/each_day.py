@@ -63,8 +63,8 @@ class Outcome:
 def named(days: dict[str, Any]) -> str:
     """Return days, and the reason of the first one."""
     first = min(days)
-    reason = str(days[first])
-    return f"{spoken(list(days))}. {reason if len(days) == 1 else f'The first, {first}: {reason}'}"
+    several = f"; the first, {first}" if len(days) > 1 else ""
+    return f"{spoken(list(days))}{several}: {days[first]}"
 
 
 def in_words(state: str | None, days: dict[str, Any]) -> str:

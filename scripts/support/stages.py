@@ -36,12 +36,13 @@ def process_engine(data: DataFolder, job: Job) -> tuple[str, Engine]:
 def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]:
     """Return the id of the job's image, and what runs it in a container. Raises StageError."""
     # Not at the top: the other engine does without the package docker.
+    from microstage.clearing import sweep  # noqa: PLC0415
     from microstage.endpoint import endpoint  # noqa: PLC0415
     from microstage.engines import container  # noqa: PLC0415
 
     try:
         client = container.connect()
-        container.sweep(client)
+        sweep(client)
         image_id = container.image_id(client, job.row.image)
     except container.ENGINE_ERRORS as error:
         raise container.engine_failure(error, endpoint().name) from None

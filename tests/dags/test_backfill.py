@@ -112,7 +112,7 @@ def test_a_day_that_fails_stops_no_other_and_another_try_does_that_one_alone(
 
     assert not isinstance(failed.value, AirflowFailException)
     assert (
-        "2 of 5 days failed: 2013-01-02 to 2013-01-03. The first, 2013-01-02: stage: told to end "
+        "2 of 5 days failed: 2013-01-02 to 2013-01-03; the first, 2013-01-02: stage: told to end "
         "with 75 (exit code 75, try again later)"
     ) == str(failed.value)
     assert [FIVE[0], *FIVE[3:]] == list(first)
@@ -137,7 +137,7 @@ def test_a_day_without_its_data_is_left_out_and_named(run_days: RunDays, data: P
 
 
 def test_a_range_without_any_data_is_skipped_and_says_what_is_missing(run_days: RunDays) -> None:
-    with pytest.raises(AirflowSkipException, match=r"2013-01-01 to 2013-01-05\. .*not exist"):
+    with pytest.raises(AirflowSkipException, match=r"2013-01-01 to 2013-01-05; .*not exist"):
         run_days("told", row=READS)
 
 

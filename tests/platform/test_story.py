@@ -275,3 +275,36 @@ def test_a_user_without_a_password_gets_nowhere_in_mlflow(story: Story) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{url}?max_results=1", timeout=10)
     assert refused.value.code == 401
+
+
+def test_many_days_in_one_run_are_published_once_each_whatever_becomes_of_one(
+    story: Story,
+) -> None:
+    days = [dt.date(2013, 2, n) for n in range(5, 11)]
+    span = {"first": str(days[0]), "last": str(days[-1])}
+    data = story.data / f"raw/{days[2]}/data.csv"
+    story.airflow.run("generate_data", [days[2]], {})
+    whole = data.read_bytes()
+    data.parent.joinpath("manifest.json").unlink()  # from here on it is a person's
+    data.write_bytes(whole[:5000])
+
+    red = story.run("backfill", days[-1], **span)
+    first = story.stack.manifests()
+    data.write_bytes(whole)
+    green = story.run("backfill", days[-1], **span)
+    second = story.stack.manifests()
+    story.run("predict", days[4])
+    mails = story.stack.mails(f"flights.backfill.transform failed for {days[-1]}")
+
+    done = ["transform", "check"]
+    assert red == {**dict.fromkeys(green, "success"), **dict.fromkeys(done, "failed")}
+    assert set(green.values()) == {"success"}
+    for folder in ("features", "predictions", "reports"):
+        there = {day for day in days if f"{folder}/{day}" in first}
+        assert there == {*days} - {days[2]}
+        assert f"{folder}/{days[2]}" in second
+    # The report of a later day goes back over the mended one; nothing else is done again.
+    again = {path for path, text in first.items() if second[path] != text}
+    assert again == {f"reports/{day}" for day in days[3:]}
+    assert second == story.stack.manifests()
+    assert [f"1 of 6 days failed: {days[2]}: " in mail["text"] for mail in mails] == [True]
