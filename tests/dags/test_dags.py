@@ -113,8 +113,11 @@ def test_every_row_of_a_pipeline_is_a_task_of_a_dag(bag: DagBag, name: str, pref
 
 @pytest.mark.parametrize(("name", "prefix"), PIPELINES.items())
 def test_the_days_of_a_dag_are_those_of_its_pipeline(bag: DagBag, name: str, prefix: str) -> None:
-    pipeline, reports = load_pipeline(name), bag.dags[f"{prefix}monitor"]
-    windows = {task.window for task in reports.tasks if isinstance(task, StageOperator)}
+    pipeline, dags = (
+        load_pipeline(name),
+        [bag.dags[f"{prefix}{d}"] for d in ("monitor", "backfill")],
+    )
+    windows = {task.window for dag in dags for task in dag.tasks if task.task_id == "monitor"}
 
     assert pipeline.window == bag.dags[f"{prefix}train_model"].params["window"]
     assert {pipeline.history} == windows
@@ -146,8 +149,11 @@ def next_run(dag: Any, after: Any = None, **restriction: Any) -> Any:
     )
 
 
-def test_going_back_waits_for_nobody_to_switch_it_on_first(bag: DagBag) -> None:
-    assert bag.dags["rollback"].is_paused_upon_creation is False
+def test_what_is_started_by_hand_waits_for_nobody_to_switch_it_on_first(bag: DagBag) -> None:
+    by_hand = [dag for dag in bag.dags.values() if "by hand" in dag.tags]
+
+    assert {"rollback", "backfill"} <= {dag.dag_id for dag in by_hand}
+    assert {False} == {dag.is_paused_upon_creation for dag in by_hand}
 
 
 def test_switching_a_dag_on_starts_nothing_before_its_next_time(bag: DagBag) -> None:

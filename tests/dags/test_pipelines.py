@@ -16,7 +16,7 @@ from microstage.pipelines import table_path
 from microstage.sensors import WaitForData
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-NAMES = ["generate_data", "monitor", "predict", "rollback", "train_model"]
+NAMES = ["backfill", "generate_data", "monitor", "predict", "rollback", "train_model"]
 Table = Callable[..., None]
 
 
@@ -29,6 +29,7 @@ def test_a_file_is_a_pipeline_with_every_dag_and_its_own_times(pipeline_files: P
     assert {} == bag.import_errors
     assert {*NAMES, *(f"churn.{name}" for name in NAMES)} == set(bag.dags)
     assert {
+        "backfill": "None",
         "generate_data": "0 0 * * *",
         "monitor": "0 0 * * *",
         "predict": "None",
@@ -55,7 +56,7 @@ def test_broken_files_are_one_import_error_and_their_dags_stay_without_a_schedul
     assert {*broken, *NAMES, *(f"whole.{name}" for name in NAMES)} == set(schedules)
     assert {"None"} == {schedules[dag_id] for dag_id in broken}
     assert all(schedules[name] == schedules[f"whole.{name}"] for name in NAMES)
-    assert ["rollback"] == [name for name in NAMES if schedules[name] == "None"]
+    assert ["backfill", "rollback"] == [name for name in NAMES if schedules[name] == "None"]
 
 
 def test_a_table_of_release_1_0_has_its_dags_and_a_notice_that_none_starts_by_itself(
