@@ -81,9 +81,9 @@ class EachDay(StageOperator):
     """Run one row for each day of a range: as many at once as the row's `cpus` leave room for.
 
     A day that fails does not stop the others: the task fails at the end, and tells which and why.
-    It is not tried again when that cannot help any of them; another try runs what is not up to date
-    alone. A day without what the row reads is left out, and named; a task that has to leave out all
-    of them is skipped.
+    It is not tried again when that cannot help any of them. Another try runs what is not up to date
+    alone, and with `force` what this run has not done yet. A day without what the row reads is left
+    out, and named; a task that has to leave out all of them is skipped.
 
     :param first: the first day, YYYY-MM-DD
     :param last: the last one

@@ -113,11 +113,11 @@ def test_every_row_of_a_pipeline_is_a_task_of_a_dag(bag: DagBag, name: str, pref
 
 @pytest.mark.parametrize(("name", "prefix"), PIPELINES.items())
 def test_the_days_of_a_dag_are_those_of_its_pipeline(bag: DagBag, name: str, prefix: str) -> None:
-    pipeline, dags = (
-        load_pipeline(name),
-        [bag.dags[f"{prefix}{d}"] for d in ("monitor", "backfill")],
-    )
-    windows = {task.window for dag in dags for task in dag.tasks if task.task_id == "monitor"}
+    pipeline = load_pipeline(name)
+    reports: list[Any] = [
+        bag.dags[prefix + dag].get_task("monitor") for dag in ("monitor", "backfill")
+    ]
+    windows = {task.window for task in reports}
 
     assert pipeline.window == bag.dags[f"{prefix}train_model"].params["window"]
     assert {pipeline.history} == windows
