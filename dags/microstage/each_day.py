@@ -191,7 +191,7 @@ class EachDay(StageOperator):
 def _is_of(run: Run, target: Path) -> bool:
     """Tell whether an earlier try of this run has published a day: then `force` has had its way."""
     try:
-        published = json.loads((target / MANIFEST).read_bytes())["run"]
+        published = {**json.loads((target / MANIFEST).read_bytes())["run"], "try": run.attempt}
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return published == {**run.described(), "try": published.get("try")} and run.attempt > 1
+    return published == run.described() and run.attempt > 1
