@@ -18,7 +18,6 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from microstage.contract import Run, is_foreign
 from microstage.data_folder import MANIFEST, DataFolder
-from microstage.engines.container import ENGINE_ERRORS, engine_failure
 from microstage.errors import TRY_AGAIN, NoInputError, StageError
 from microstage.jobs import days_between, spoken, target_of
 from microstage.operator import StageOperator, is_true
@@ -151,10 +150,7 @@ class EachDay(StageOperator):
             self.log.info("%s  %s", run.day, line)
 
         try:
-            try:
-                self._publish_day(pipeline, data, run, say)
-            except ENGINE_ERRORS as error:
-                raise engine_failure(error, self._engine_name()) from error
+            self._publish_day(pipeline, data, run, say)
             self._outcome.done.append(run.day)
         except NoInputError as error:
             say(f"Left out: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
@@ -16,7 +17,7 @@ from airflow.sdk.exceptions import (
 from docker import APIClient
 
 from microstage.clearing import remove_all, sweep
-from microstage.contract import Run, run_job
+from microstage.contract import Exit, Run, run_job
 from microstage.data_folder import DataFolder
 from microstage.engines.container import (
     ENGINE_ERRORS,
@@ -157,7 +158,7 @@ class StageOperator(DockerOperator):
     ) -> dict[str, Any]:
         row = job.row
         log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.image})")
-        engine = ContainerEngine(
+        container = ContainerEngine(
             self.connect,
             data,
             image_id=self.image,
@@ -165,6 +166,13 @@ class StageOperator(DockerOperator):
             write=log,
             cancelled=lambda: self._killed,
         )
+
+        def engine(job: Job, staging: Path) -> Exit:
+            try:
+                return container(job, staging)
+            except ENGINE_ERRORS as error:  # an OSError, too, which would be taken for the disk's
+                raise engine_failure(error, self._engine_name()) from None
+
         return run_job(data, job, image_id=self.image, run=run, engine=engine, log=log, force=force)
 
     def on_kill(self) -> None:

@@ -225,6 +225,19 @@ def test_an_engine_that_does_not_answer_is_one_sentence_and_a_retry(run_stage: R
     assert not isinstance(failed.value, AirflowFailException)
 
 
+def test_what_the_engine_refuses_is_the_engines_and_a_retry(
+    run_stage: RunStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise docker.errors.APIError("500 Server Error", explanation="failed to create shim task")
+
+    monkeypatch.setattr(docker.APIClient, "start", refuse)
+    with pytest.raises(AirflowException, match="The Docker Engine refused: failed to") as failed:
+        run_stage("ok")
+
+    assert not isinstance(failed.value, AirflowFailException)
+
+
 def test_work_that_is_done_is_not_done_again_and_returns_the_published_summary(
     run_stage: RunStage, capsys: pytest.CaptureFixture[str]
 ) -> None:
