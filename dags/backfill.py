@@ -7,7 +7,7 @@ there, `monitor`: as generate_data, predict and monitor would day by day, severa
 with one task for all of them. Publishes the same, each day on its own.
 
 - **Each day** has a container of its own for every step. As many run at once as the machine has
-  cores for, by the `cpus` of the step's row.
+  cores, if its memory holds the limits of all.
 - **A day that fails** stops no other. The task that it failed in tells which and why, what can be
   mended by trying again is tried again, and the later steps do the days that can be done. A day
   without data is left out. `check` tells it all, and fails if a day did.

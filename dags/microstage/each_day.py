@@ -8,7 +8,7 @@ on its own by the same `run_job`, so that it makes no difference to them who has
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from microstage.jobs import days_between, spoken, target_of
 from microstage.operator import StageOperator, is_true
 from microstage.pipelines import Pipeline
 from microstage.sensors import look_for_model
+from microstage.table import Limits
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -76,8 +77,18 @@ def in_words(state: str | None, days: dict[str, Any]) -> str:
     return "; ".join(words)
 
 
+def at_once(engine: Mapping[str, Any], limits: Limits) -> int:
+    """Return how many days are run at once: one for each core, if memory holds what all may take.
+
+    The row's `cpus` are what a step may use at most: on a small day it is one.
+
+    engine: what it says of its machine.
+    """
+    return max(1, min(int(engine["NCPU"]), int(engine["MemTotal"]) // limits.memory))
+
+
 class EachDay(StageOperator):
-    """Run one row for each day of a range: as many at once as the row's `cpus` leave room for.
+    """Run one row for each day of a range: as many at once as there are cores.
 
     A day that fails does not stop the others: the task fails at the end, and tells which and why.
     It is not tried again when that cannot help any of them. Another try runs what is not up to date
@@ -126,9 +137,9 @@ class EachDay(StageOperator):
         pipeline, data = self.load_pipeline()
         row = pipeline.row(self.stage)
         client = self._begin(run, row)
-        at_once = max(1, int(client.info()["NCPU"] / row.limits.cpus))
-        self.log.info("%s to %s: %d days, %d at once.", days[0], days[-1], len(days), at_once)
-        with ThreadPoolExecutor(at_once) as pool:
+        number = at_once(client.info(), row.limits)
+        self.log.info("%s to %s: %d days, %d at once.", days[0], days[-1], len(days), number)
+        with ThreadPoolExecutor(number) as pool:
             jobs = [pool.submit(self._run_day, pipeline, data, replace(run, day=d)) for d in days]
             try:
                 for job in as_completed(jobs):

@@ -1,6 +1,7 @@
 """Many days in one run, on a real engine: each published once, whatever becomes of the others."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from dags_harness import DAY, read_xcom, states, wait_for
 
-from microstage.each_day import DAYS, EachDay
+from microstage.each_day import DAYS, EachDay, at_once
+from microstage.table import Limits
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -74,18 +76,31 @@ def test_each_day_is_published_on_its_own_and_told_apart_in_the_log(
     assert [] == list((data / ".staging").iterdir())
 
 
-def test_as_many_days_run_at_once_as_the_engine_has_cores_for(
+def test_as_many_days_run_at_once_as_the_engine_has_cores(
     run_days: RunDays, containers: Callable[[], list[Any]], engine: Any
 ) -> None:
-    row = {"params": {"seconds": 3}, "limits": {"cpus": engine.info()["NCPU"] / 3}}
-    task = threading.Thread(target=run_days, args=["sleep"], kwargs={"row": row})
+    cores = min(engine.info()["NCPU"], len(FIVE))
+    task = threading.Thread(
+        target=run_days, args=["sleep"], kwargs={"row": {"params": {"seconds": 3}}}
+    )
     task.start()
-    wait_for(lambda: 3 <= len(containers()))
+    wait_for(lambda: cores <= len(containers()))
     time.sleep(0.5)
     seen = containers()
     task.join()
 
-    assert 3 == len({each.labels["microstage.day"] for each in seen}) == len(seen)
+    assert cores == len({each.labels["microstage.day"] for each in seen}) == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "expected"), [(4, 64, 4), (4, 7, 3), (1, 64, 1), (8, 1, 1)]
+)
+def test_no_more_days_run_at_once_than_memory_holds_by_their_limits(
+    cores: int, memory: int, expected: int
+) -> None:
+    limits = Limits(cpus=2, memory=2 * 2**30, pids=64, timeout=60)
+
+    assert expected == at_once({"NCPU": cores, "MemTotal": memory * 2**30}, limits)
 
 
 def test_what_is_up_to_date_is_not_run_again(
@@ -197,10 +212,11 @@ def test_a_kill_removes_the_containers_of_all_days_and_begins_no_other(
     test_image: str,
     verb: str,
 ) -> None:
-    table(stage={"verb": verb, "params": {"seconds": 60}, "limits": {"cpus": 0.7}})
+    table(stage={"verb": verb, "params": {"seconds": 60}})
     command = [sys.executable, str(HERE / "killed_task.py"), str(HERE / "tiny"), "days", DAY]
+    some = min(2, os.cpu_count() or 1)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as task:
-        wait_for(lambda: len([c for c in containers() if c.status == "running"]) > 1)
+        wait_for(lambda: len([c for c in containers() if c.status == "running"]) >= some)
         task.send_signal(signal.SIGTERM)
         started = time.monotonic()
         wait_for(lambda: not containers())
