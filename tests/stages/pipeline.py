@@ -175,9 +175,8 @@ class Pipeline:
             return self._data.path(source)
         self._run(self._whole, job)
         whole, here = self._whole.path(source), self._data.path(source)
-        here.mkdir(parents=True, exist_ok=True)
         for file in row.files:
-            (here / file).write_text(shortened(whole / file), "utf-8")
+            put(here / file, shortened(whole / file).encode())
         return here
 
     def _put_there(self, source: str) -> Path:
@@ -186,20 +185,23 @@ class Pipeline:
         path, here = Path(theirs or "", TABLE.folder, source), self._data.path(source)
         if not theirs or not path.is_dir():
             raise StageError(NO_INPUT, f"No row of the table writes {source}, and it is not there.")
-        shutil.rmtree(here, ignore_errors=True)
-        return Path(shutil.copytree(path, here))
+        files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
+        for odd in [f for f in here.rglob("*") if f.is_file() and f.relative_to(here) not in files]:
+            odd.unlink()
+        for name, file in files.items():
+            put(here / name, file.read_bytes())
+        return here
 
     def _example(self, row: Row, source: str) -> Path:
         """What a row with a network may write: files of other rows by their names, and EXAMPLES."""
         here = self._data.path(source)
-        here.mkdir(parents=True, exist_ok=True)
         for file in row.files:
             if file in EXAMPLES:
-                (here / file).write_text(json.dumps(EXAMPLES[file], indent=2) + "\n", "utf-8")
+                put(here / file, (json.dumps(EXAMPLES[file], indent=2) + "\n").encode())
                 continue
             others = (r for r in TABLE.rows.values() if file in r.files and not r.network)
             writer = job_of(next(others).stage)
-            shutil.copyfile(self._provide(writer.target) / file, here / file)
+            put(here / file, (self._provide(writer.target) / file).read_bytes())
         return here
 
     def _run(self, data: DataFolder, job: Job) -> None:
@@ -210,6 +212,16 @@ class Pipeline:
         run = Run("check_stage", job.target, job.row.stage)
         engine = ContainerEngine(connect, data, image_id=image, run=run, write=lambda _: None)
         run_job(data, job, image_id=image, run=run, engine=engine, log=lambda _: None)
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file, at once and only where it is another: who has been given it may be reading."""
+    if path.is_file() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(content)
+    new.replace(path)
 
 
 def shortened(path: Path) -> str:
