@@ -11,10 +11,11 @@ from stack import ROOT, Stack, clone_to, free_port
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the stack: scripts/test runs it by itself."""
+    """Mark what needs the stack, and what builds images: parts of scripts/test by themselves."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker("stack")
+        for fixture, mark in (("stack", "stack"), ("builder", "images")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from harness import IMAGES, REPOSITORY, reference
 
+pytestmark = pytest.mark.images
 HERE = Path(__file__).parent
 CUT = tomllib.loads((HERE / "cut_on_purpose.toml").read_text("utf-8"))
 

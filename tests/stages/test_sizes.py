@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import pytest
 from harness import IMAGES, REPOSITORY, Engine, reference
 
+pytestmark = pytest.mark.images
+
 MB = {
     "generate": 70,
     "preprocess": 100,

@@ -19,6 +19,7 @@ from pipeline import Pipeline
 
 from microstage.pipelines import table_path
 
+pytestmark = pytest.mark.images
 HERE = Path(__file__).parent
 SESSION = uuid.uuid4().hex[:8]  # two may share one engine
 SCRIPT = REPOSITORY / "scripts" / "check_stage"
