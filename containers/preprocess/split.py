@@ -1,5 +1,7 @@
 """split: part processed/ into rows to learn from, and rows to validate with."""
 
+import csv
+import io
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -61,21 +63,30 @@ def choose_days(rows: list[int], fraction: float) -> np.ndarray:
 
 
 def read_kinds(table: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's target, and which rows are the same but for it: codes, int (rows,) each."""
+    """Return each row's target, and which rows are the same but for it.
+
+    Both are codes, int (rows,), in the order in which they come.
+    """
     place = dict[str, int]()
-    targets = [
-        np.array([place.setdefault(text, len(place)) for text in texts])[codes]
-        for codes, texts in read_codes(table, "target")
-    ]
-    kinds = np.concatenate([*read_blocks(table, hash_features)])
-    return np.concatenate(targets), pd.factorize(kinds)[0]
+    targets, kinds = [np.empty(0, int)], [np.empty(0, np.uint64)]
+    for codes, texts, hashes in read_blocks(table, look):
+        targets.append(np.array([place.setdefault(text, len(place)) for text in texts])[codes])
+        kinds.append(hashes)
+    return np.concatenate(targets), pd.factorize(np.concatenate(kinds))[0]
 
 
-def hash_features(block: bytes, ends: np.ndarray, _: int) -> np.ndarray:
-    """Return a hash of the features of each row, uint64 (rows,)."""
-    # The target is the last field; of one with commas a part stays, which is no harm.
-    features = [line.rpartition(b",")[0] for line in lines_of(block, ends)]
-    return np.asarray(pd.util.hash_array(np.array(features, object), categorize=False))
+def look(block: bytes, ends: np.ndarray, _: int) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return the targets of some rows, codes, int (rows,), and what of; hashes of the features."""
+    # The target is the last field; of one with commas a part stays, which is no harm to a hash.
+    rows = [line.rpartition(b",") for line in lines_of(block, ends)]
+    features = np.array([features for features, _, _ in rows], object)
+    if b'"' in block:
+        fields = csv.reader(io.StringIO(block.decode(), newline=""))
+        targets = [record[-1] for record in fields]
+    else:
+        targets = [target[:-1].decode() for _, _, target in rows]
+    codes, texts = pd.factorize(np.array(targets, object))
+    return codes, texts.tolist(), pd.util.hash_array(features, categorize=False)
 
 
 def choose_rows(
@@ -93,8 +104,9 @@ def choose_rows(
         kinds = np.arange(len(codes))
     if numbers:
         codes = np.zeros_like(codes)
-    # A kind counts as the class of its first row.
-    first = np.unique(kinds, return_index=True)[1]
+    # A kind counts as the class of its first row: of several, the last one that is put there stays.
+    first = np.empty(kinds.max(initial=-1) + 1, int)
+    first[kinds[::-1]] = np.arange(len(kinds))[::-1]
     chosen_kinds = np.zeros(len(first), bool)
     for code in np.unique(codes[first]):
         mine = random.permutation(np.flatnonzero(codes[first] == code))
@@ -107,13 +119,13 @@ def choose_rows(
 def are_alike_by_chance(codes: np.ndarray, kinds: np.ndarray) -> bool:
     """Return whether rows of one kind are others that look the same, not one that came again.
 
-    codes, kinds: int (rows,). They are if there are few kinds, many rows of each, or where the
-    classes of one kind differ.
+    codes, kinds: int (rows,), of kinds 0, 1, ... without a gap. They are if there are few kinds,
+    many rows of each, or where the classes of one kind differ.
     """
-    _, place, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    counts = np.bincount(kinds)
     if len(counts) < FEW_KINDS or len(codes) > MANY_ROWS * len(counts):
         return True
-    pairs = len(np.unique(np.column_stack([place, codes]), axis=0))
+    pairs = len(np.unique(kinds * (codes.max() + 1) + codes))
     return bool(pairs - len(counts) > MIXED * (counts > 1).sum())
 
 
