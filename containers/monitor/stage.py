@@ -5,7 +5,7 @@ import math
 from report import report
 from stageframe import Parameter, Program, calendar_day, number, share
 
-program = Program("monitor", __doc__)
+program = Program("monitor", __doc__, later=["page"])
 program.verb(
     "report",
     report,

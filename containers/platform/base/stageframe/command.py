@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from stageframe.errors import INPUT_MISSING, TRY_AGAIN, WRONG_USAGE, StageError
-from stageframe.files import IN, OUT, shown, write_json
+from stageframe.files import IN, OUT, SEVERAL_DAYS, shown, write_json
 from stageframe.signals import end_on_signal
 
 Summary = dict[str, Any]
@@ -39,8 +39,20 @@ class Parameter(NamedTuple):
 class Program:
     """A stage: its verbs, and how it is run."""
 
-    def __init__(self, name: str, description: str | None, epilog: str | None = None) -> None:
-        """`name` is the image's; what `description` and `epilog` say is printed by --help."""
+    def __init__(
+        self,
+        name: str,
+        description: str | None,
+        epilog: str | None = None,
+        *,
+        later: Sequence[str] = (),
+    ) -> None:
+        """`name` is the image's; what `description` and `epilog` say is printed by --help.
+
+        later: modules that verbs import when they need them, as they take a while. Several days in
+        one run have them imported once, before the first.
+        """
+        self._later = later
         self._parser = _Parser(
             prog=name,
             description=description,
@@ -77,20 +89,16 @@ class Program:
     def main(self) -> NoReturn:
         """Run what the command line names, and end the process with the exit code.
 
-        At once: Python would take apart all that was imported, which with pandas or scikit-learn
-        is a fifth of a small run. https://docs.python.org/3/library/os.html#os._exit
+        `days` is no verb, but several days, each with a command line of its own.
         """
-        try:
-            code = self.run()
-        except SystemExit as end:  # argparse's have a code; of others Python knows what they mean
-            if not isinstance(end.code, int):
-                raise
-            code = end.code
-        atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):  # who read it has gone
-                stream.flush()
-        os._exit(code)
+        if SEVERAL_DAYS:
+            from stageframe.days import each_day  # noqa: PLC0415 - others do not wait for it
+
+            def one(command: Sequence[str]) -> NoReturn:
+                _end(lambda: self.run(command))
+
+            _end(lambda: each_day(one, self._later))
+        _end(self.run)
 
     def run(self, argv: Sequence[str] | None = None) -> int:
         """Run the verb that the command line names; return the exit code of the contract.
@@ -111,6 +119,25 @@ class Program:
             code, sentence = _explain(error)
         print(" ".join(sentence.split()), file=sys.stderr)
         return code
+
+
+def _end(run: Callable[[], int]) -> NoReturn:
+    """End the process with the exit code that `run` returns.
+
+    At once: Python would take apart all that was imported, which with pandas or scikit-learn
+    is a fifth of a small run. https://docs.python.org/3/library/os.html#os._exit
+    """
+    try:
+        code = run()
+    except SystemExit as end:  # argparse's have a code; of others Python knows what they mean
+        if not isinstance(end.code, int):
+            raise
+        code = end.code
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # who read it has gone
+            stream.flush()
+    os._exit(code)
 
 
 def _explain(error: OSError) -> tuple[int, str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +13,13 @@ from stageframe.errors import StageError
 # In a container the roots are these; elsewhere the environment names others.
 IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
 OUT = Path(os.environ.get("MICROSTAGE_OUT", "/out"))
+# Of several days in one run, each has its own roots in these: links, which lead to one day after the
+# other (stageframe.days), as modules have IN and OUT before it is known which days there are.
+ALL_IN, ALL_OUT = IN, OUT
+LINKS = Path(os.environ.get("TMPDIR", "/tmp"), f"days-{os.getpid()}")  # noqa: S108 - a stage's own
+SEVERAL_DAYS = sys.argv[1:] == ["days"]
+if SEVERAL_DAYS:
+    IN, OUT = LINKS / "in", LINKS / "out"
 
 
 def shown(path: str | Path) -> str:
