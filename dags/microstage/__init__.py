@@ -12,9 +12,10 @@ Imports go one way, from the bottom of this list to its top:
     inputs        what a job reads
     publishing    an output directory, put in its place as a whole or not at all
     contract      one job: inputs checked, run by an engine, outputs checked and published
+    sharing       what several days have in one container
     endpoint      which Docker Engine a script works with
     clearing      containers, removed: of what has ended, was killed, or is nobody's
-    engines/      what a job is run in: process, container
+    engines/      what a job is run in: process, container, days
     day           which day a run is for
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data

@@ -1,8 +1,9 @@
 """EachDay: one row for many days, in one task instead of one for each day.
 
 Airflow's part of a task is a second or more of CPU, whatever it does, which is most of what a small
-day costs. The days stay days: each is a job of its own, in a container of its own, and is published
-on its own by the same `run_job`, so that it makes no difference to them who has started it.
+day costs. The days stay days: each is a job of its own, and is published on its own by the same
+`run_job`, so that it makes no difference to them who has started it. Where their image can do
+several days in one run, several share a container, too.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from microstage.contract import Run, is_foreign
+from microstage.contract import Engine, Run, is_foreign
 from microstage.data_folder import MANIFEST, DataFolder
+from microstage.engines.container import ContainerEngine
+from microstage.engines.days import DaysEngine, does_days
 from microstage.errors import TRY_AGAIN, NoInputError, StageError
 from microstage.jobs import days_between, spoken, target_of
 from microstage.operator import StageOperator, is_true
@@ -122,6 +125,7 @@ class EachDay(StageOperator):
         self.wanted = wanted
         self.keep_foreign = keep_foreign
         self._outcome = Outcome()
+        self._together: DaysEngine | None = None  # unless each day has a container of its own
 
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         if not is_true(self.wanted):
@@ -139,7 +143,11 @@ class EachDay(StageOperator):
         client = self._begin(run, row)
         number = at_once(client.info(), row.limits)
         self.log.info("%s to %s: %d days, %d at once.", days[0], days[-1], len(days), number)
-        with ThreadPoolExecutor(number) as pool:
+        threads = number
+        if does_days(client, self.image, row):
+            self._together = DaysEngine(data, run, days, number, self.log.info)
+            threads *= self._together.size
+        with ThreadPoolExecutor(threads) as pool:
             jobs = [pool.submit(self._run_day, pipeline, data, replace(run, day=d)) for d in days]
             try:
                 for job in as_completed(jobs):
@@ -169,6 +177,9 @@ class EachDay(StageOperator):
         except StageError as error:
             say(f"Failed: {error}")
             self._outcome.failed[run.day] = error
+        finally:
+            if self._together:
+                self._together.gone(run.day)
 
     def _publish_day(
         self, pipeline: Pipeline, data: DataFolder, run: Run, say: Callable[[str], None]
@@ -182,6 +193,9 @@ class EachDay(StageOperator):
             return
         force = is_true(self.force) and not _is_of(run, target)
         self._run_job(data, job, run, force=force, log=say)
+
+    def _engine(self, container: ContainerEngine) -> Engine:
+        return self._together.of(container) if self._together else container
 
     def _model(self, pipeline: Pipeline, day: str) -> str | None:
         """Return the directory of the model of a day. Raises NoInputError."""

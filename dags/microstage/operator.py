@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import (
 from docker import APIClient
 
 from microstage.clearing import remove_all, sweep
-from microstage.contract import Exit, Run, run_job
+from microstage.contract import Engine, Exit, Run, run_job
 from microstage.data_folder import DataFolder
 from microstage.engines.container import (
     ENGINE_ERRORS,
@@ -169,11 +169,15 @@ class StageOperator(DockerOperator):
 
         def engine(job: Job, staging: Path) -> Exit:
             try:
-                return container(job, staging)
+                return self._engine(container)(job, staging)
             except ENGINE_ERRORS as error:  # an OSError, too, which would be taken for the disk's
                 raise engine_failure(error, self._engine_name()) from None
 
         return run_job(data, job, image_id=self.image, run=run, engine=engine, log=log, force=force)
+
+    def _engine(self, container: ContainerEngine) -> Engine:
+        """Return what a job is run by: what runs it in a container of its own, or more."""
+        return container
 
     def on_kill(self) -> None:
         """Remove the containers, while there is time."""

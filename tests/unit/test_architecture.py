@@ -60,24 +60,40 @@ def arrows(path: Path) -> set[str]:
 
 def listed() -> list[str]:
     """Return the modules in the order that the package's own words have."""
-    words = ast.get_docstring(ast.parse((PLATFORM / "__init__.py").read_text("utf-8"))) or ""
-    return re.findall(r"^ {4}(\w+)/? ", words, re.MULTILINE)
+    return re.findall(r"^ {4}(\w+)/? ", words(), re.MULTILINE)
+
+
+def words() -> str:
+    return ast.get_docstring(ast.parse((PLATFORM / "__init__.py").read_text("utf-8"))) or ""
+
+
+def listed_in(folder: str) -> list[str]:
+    """Return the modules of a folder in the order that they have there."""
+    found = re.search(rf"^ {{4}}{folder}/ .*: (.*)$", words(), re.MULTILINE)
+    return [f"{folder}.{name}" for name in found[1].split(", ")] if found else []
 
 
 # --- arrows
 
 
 def test_the_package_lists_every_module_of_it_once() -> None:
+    inner = [name for name in NAMES if "." in name]
+
+    assert inner == sorted(listed_in("engines"))
     assert sorted({name.partition(".")[0] for name in NAMES}) == sorted(listed())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_module_imports_those_above_it_in_the_list_alone(name: str) -> None:
-    order = listed()
-    place = order.index(name.partition(".")[0])
+    folder = name.partition(".")[0]
+    above = set(listed()[: listed().index(folder)])
+    inner = listed_in(folder)
+    beside = set(inner[: inner.index(name)] if name in inner else ())
 
     assert [] == [
-        other for other in arrows(NAMES[name]) if other.split(".")[0] not in order[:place]
+        other
+        for other in arrows(NAMES[name])
+        if other.split(".")[0] not in above and other not in {folder, *beside}
     ]
 
 

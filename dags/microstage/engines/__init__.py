@@ -1,1 +1,1 @@
-"""What a job is run in: one module for each kind, each with one class that is a contract.Engine."""
+"""What a job is run in: one module for each kind, whose one class is, or has, a contract.Engine."""

@@ -72,9 +72,11 @@ def _inspect(client: docker.APIClient, image: str) -> dict[str, Any] | None:
     return found
 
 
-def labels(job: Job, run: Run) -> dict[str, str]:
-    """Return what a container says about whose it is, and until when it may live."""
-    deadline = int(time.time()) + job.row.limits.timeout + SWEEP_AFTER
+def labels(job: Job, run: Run, seconds: int) -> dict[str, str]:
+    """Return what a container says about whose it is, and until when it may live.
+
+    seconds: how long it may run.
+    """
     return {
         "microstage.install": install(),
         "microstage.key": run.instance,
@@ -86,7 +88,7 @@ def labels(job: Job, run: Run) -> dict[str, str]:
         "microstage.map": str(run.map),
         "microstage.try": str(run.attempt),
         "microstage.day": run.day,
-        "microstage.deadline": str(deadline),
+        "microstage.deadline": str(int(time.time()) + seconds + SWEEP_AFTER),
     }
 
 
@@ -137,21 +139,42 @@ class ContainerEngine:
 
     def __call__(self, job: Job, staging: Path) -> Exit:
         """See microstage.contract.Engine."""
+        path = self.data.path
+        mounts = [self.bind(f"/in/{name}", path(job.sources[name])) for name in job.sources]
+        mounts.append(self.bind("/out", staging, read_only=False))
+        return self.run_to_the_end(job, job.command, mounts)
+
+    def run_to_the_end(
+        self,
+        job: Job,
+        command: list[str],
+        mounts: list[Mount],
+        *,
+        seconds: int = 0,
+        goes_on: Callable[[], bool] = lambda: False,
+    ) -> Exit:
+        """Run a container of the job's row, whatever its command and its mounts.
+
+        goes_on: asked whenever the row's time limit is over, whether it may have that time once
+        more; seconds: what it may take in all then.
+        """
         client = self.connect()
-        created = self._create(client, job, staging)
-        timed_out, ended = threading.Event(), False
+        created = self._create(client, job, command, mounts, seconds or job.row.limits.timeout)
+        timed_out, over, ended = threading.Event(), threading.Event(), False
 
-        def stop() -> None:
-            timed_out.set()
-            self.connect().stop(created, timeout=STOP_SECONDS)
+        def watch() -> None:
+            while not over.wait(job.row.limits.timeout):
+                if not goes_on():
+                    timed_out.set()
+                    self.connect().stop(created, timeout=STOP_SECONDS)
+                    return
 
-        timer = threading.Timer(job.row.limits.timeout, stop)
         try:
             if self.cancelled():
                 raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped before it started.")
             stream = client.attach(created, stdout=True, stderr=True, stream=True, demux=True)
             client.start(created)
-            timer.start()
+            threading.Thread(target=watch, daemon=True).start()
             last_line = _follow(stream, self.write)
             code = client.wait(created, timeout=None)["StatusCode"]
             if self.cancelled():
@@ -160,29 +183,35 @@ class ContainerEngine:
             ended = True
             return Exit(code, last_line, out_of_memory, timed_out.is_set())
         finally:
-            timer.cancel()
+            over.set()
             # What an error came in between of may still use its client. A new one costs calls.
             remove(client if ended else self.connect(), created, running=not ended)
 
-    def _create(self, client: docker.APIClient, job: Job, staging: Path) -> str:
-        path = self.data.path
-        mounts = [self._bind(f"/in/{name}", path(job.sources[name])) for name in job.sources]
+    def _create(
+        self,
+        client: docker.APIClient,
+        job: Job,
+        command: list[str],
+        mounts: list[Mount],
+        seconds: int,
+    ) -> str:
         uid, gid = self.data.owner
         created = client.create_container(
             image=self.image_id,
-            command=job.command,
+            command=command,
             user=f"{uid}:{gid}",
             environment=variables(job.row),
             use_config_proxy=False,  # what ~/.docker/config.json has for others, passwords included
-            labels=labels(job, self.run),
+            labels=labels(job, self.run, seconds),
             host_config=client.create_host_config(
-                mounts=[*mounts, self._bind("/out", staging, read_only=False)],
+                mounts=mounts,
                 **hardening(job.row.limits, network=network_mode(client, job.row.network)),
             ),
         )
         return str(created["Id"])
 
-    def _bind(self, target: str, path: Path, *, read_only: bool = True) -> Mount:
+    def bind(self, target: str, path: Path, *, read_only: bool = True) -> Mount:
+        """Return the mount of a directory of the data folder."""
         # type "bind" and not -v: a directory that vanished is an error and not created by root.
         return Mount(target, str(self.data.host_path(path)), type="bind", read_only=read_only)
 

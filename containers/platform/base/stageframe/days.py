@@ -1,12 +1,11 @@
 """Several days in one run: each in a process of its own, forked when all is imported.
 
-So a day finds what a run of that day alone finds, nothing of the days before it included, and Python
-and its packages start once. Which days, and where their files are: docs/contract.md.
+So a day finds what a run of that day alone finds, and nothing of the days before it; Python and its
+packages start once. Which days, and where their files are: docs/contract.md.
 """
 
 import gc
 import importlib
-import json
 import os
 import selectors
 import shutil
@@ -21,7 +20,7 @@ from typing import BinaryIO, NoReturn
 
 from stageframe.files import ALL_IN, ALL_OUT, IN, LINKS, OUT, read_json, write_json
 
-MAX_LINE = 4000  # bytes: an endless line must not fill our memory
+MAX_LINE = 3000  # bytes: an endless line must not fill our memory
 LOOK = 0.1  # seconds between two looks at a day that says nothing
 Main = Callable[[Sequence[str]], NoReturn]
 

@@ -13,8 +13,8 @@ from stageframe.errors import StageError
 # In a container the roots are these; elsewhere the environment names others.
 IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
 OUT = Path(os.environ.get("MICROSTAGE_OUT", "/out"))
-# Of several days in one run, each has its own roots in these: links, which lead to one day after the
-# other (stageframe.days), as modules have IN and OUT before it is known which days there are.
+# Of several days in one run, each has its own roots in these. IN and OUT are links then, which lead
+# to one day after the other (stageframe.days): modules have them before it is known to which.
 ALL_IN, ALL_OUT = IN, OUT
 LINKS = Path(os.environ.get("TMPDIR", "/tmp"), f"days-{os.getpid()}")  # noqa: S108 - a stage's own
 SEVERAL_DAYS = sys.argv[1:] == ["days"]

@@ -1,0 +1,211 @@
+"""Run the jobs of several days in one container, so that their image starts once for all of them.
+
+Each is a job of its own all the same, which `run_job` checks and publishes in a thread of its own.
+What meets here is what lies between: the jobs that wait become a batch, and each is told how its
+own day ended. A day that the batch did not do has a container of its own, which tells why.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import docker
+from docker.errors import APIError
+
+from microstage.clearing import remove as remove_container
+from microstage.contract import Engine, Exit, Run
+from microstage.data_folder import STAGING, DataFolder
+from microstage.engines.container import ContainerEngine
+from microstage.errors import TRY_AGAIN, StageError
+from microstage.jobs import Job, spoken
+from microstage.publishing import remove
+from microstage.sharing import COMMAND, ending, provide
+from microstage.table import Row
+
+DAYS_LABEL, DAYS = "org.microstage.days", "1"
+MOST = 16  # days of a batch: none is published before all of them have ended
+PATIENCE = 1.0  # seconds that a job waits for others while it could run
+LINE = re.compile(r"(\d{4}-\d\d-\d\d)(?:  (.*))?", re.DOTALL)
+
+
+def does_days(client: docker.APIClient, image_id: str, row: Row) -> bool:
+    """Tell whether a row's days may share a container.
+
+    Not those of work outside the data folder: what a batch broke off is done again.
+    """
+    labels = client.inspect_image(image_id)["Config"].get("Labels") or {}
+    return labels.get(DAYS_LABEL) == DAYS and not row.always and not row.network
+
+
+@dataclass(eq=False)
+class _Day:
+    """A job that has come, in the thread that waits for its end."""
+
+    job: Job
+    staging: Path
+    container: ContainerEngine  # of this day alone
+    since: float = field(default_factory=time.monotonic)
+    over: bool = False  # its batch is
+    ended: Exit | None = None
+    error: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        return self.container.run.day
+
+
+class DaysEngine:
+    """Gathers the jobs of a row's days, and runs them in as many containers as may run at once."""
+
+    def __init__(
+        self,
+        data: DataFolder,
+        run: Run,
+        days: Sequence[str],
+        at_once: int,
+        write: Callable[[str], None],
+    ) -> None:
+        """`write` gets what is of no single day."""
+        self._data = data
+        self._write = write
+        self._prefix = f"{run.instance}-{COMMAND}."
+        self._free = at_once
+        self._coming = set(days)
+        self._waiting: list[_Day] = []
+        self._changed = threading.Condition()
+        # As large as they may be if all are to be busy to the end.
+        rounds = math.ceil(len(days) / (at_once * MOST))
+        self.size = math.ceil(len(days) / (at_once * rounds))
+        for left in (data.root / STAGING).glob("*"):
+            if left.name.startswith(self._prefix):  # by an earlier try
+                remove(left)
+
+    def of(self, container: ContainerEngine) -> Engine:
+        """Return the engine of one day, which it would be run by alone."""
+        return lambda job, staging: self._run(_Day(job, staging, container))
+
+    def gone(self, day: str) -> None:
+        """Do not wait for a day: it has ended, perhaps before it came here."""
+        with self._changed:
+            self._coming.discard(day)
+            self._changed.notify_all()
+
+    def _run(self, mine: _Day) -> Exit:
+        with self._changed:
+            self._coming.discard(mine.name)
+            self._waiting.append(mine)
+            self._changed.notify_all()
+            while not (batch := self._batch(mine)) and not mine.over:
+                self._changed.wait(PATIENCE)
+        if batch:
+            try:
+                self._together(batch)
+            except Exception as error:
+                for day in batch:
+                    day.error = error
+            finally:
+                for day in batch:
+                    day.over = True
+                self._release()
+        if mine.error:
+            raise mine.error
+        return mine.ended or self._alone(mine)
+
+    def _batch(self, mine: _Day) -> list[_Day]:
+        """Return those that this thread is to run: it is the first, and waits for no more."""
+        if not self._free or self._waiting[:1] != [mine]:
+            return []
+        late = time.monotonic() - mine.since > PATIENCE
+        if self._coming and len(self._waiting) < self.size and not late:
+            return []
+        batch = self._waiting[: self.size]
+        del self._waiting[: self.size]
+        self._free -= 1
+        return batch
+
+    def _release(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def _alone(self, day: _Day) -> Exit:
+        """Run a day that its batch did not do."""
+        with self._changed:
+            while not self._free:
+                self._changed.wait()
+            self._free -= 1
+        try:
+            if day.container.cancelled():
+                raise StageError(TRY_AGAIN, f"{day.job.row.stage} was stopped while it ran.")
+            for entry in day.staging.iterdir():
+                remove(entry)
+            if left := sorted(day.staging.iterdir()):
+                raise StageError(TRY_AGAIN, f"{left[0]} of a run before cannot be removed.")
+            day.container.write("It was not done with other days in one container: now alone.")
+            return day.container(day.job, day.staging)
+        finally:
+            self._release()
+
+    def _together(self, batch: list[_Day]) -> None:
+        """Run a batch; leave to each day how it ended, if it was done."""
+        first = batch[0]
+        if len(batch) == 1:
+            first.ended = first.container(first.job, first.staging)
+            return
+        days = {day.name: day for day in batch}
+        called = spoken(list(days))
+        self._write(f"{called}: {len(days)} days in one container.")
+
+        def write(line: str) -> None:
+            found = LINE.fullmatch(line)
+            if found and found[1] in days:
+                if found[2]:
+                    days[found[1]].container.write(found[2])
+            else:
+                self._write(line)
+
+        run = replace(first.container.run, day=called)
+        container = replace(first.container, run=run, write=write)
+        folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._data.root / STAGING))
+        try:
+            jobs = {day.name: (day.job, day.staging) for day in batch}
+            places = provide(self._data, folder, jobs)
+            mounts = [container.bind(p.target, p.path, read_only=p.read_only) for p in places]
+            outputs, seen = folder / "out", 0
+
+            def goes_on() -> bool:
+                nonlocal seen
+                before, seen = seen, sum(1 for _ in outputs.glob("*.json"))
+                return seen > before
+
+            limit = first.job.row.limits.timeout * (len(batch) + 1)
+            try:
+                ended = container.run_to_the_end(
+                    first.job, [COMMAND], mounts, seconds=limit, goes_on=goes_on
+                )
+                if ended.code:
+                    self._write(f"{called}: the container ended with exit code {ended.code}.")
+            except APIError as error:
+                # The engine answers, and what it has refused may be a matter of one day. It may not
+                # be done again while its container is there.
+                _remove(container, called)
+                self._write(f"{called}: the Docker Engine refused: {error.explanation or error}.")
+            for day in batch:
+                day.ended = ending(outputs / f"{day.name}.json")
+        finally:
+            remove(folder)
+
+
+def _remove(container: ContainerEngine, called: str) -> None:
+    """Remove the container of a batch, if it is still there."""
+    client = container.connect()
+    mine = [f"microstage.key={container.run.instance}", f"microstage.day={called}"]
+    for found in client.containers(all=True, filters={"label": mine}):
+        remove_container(client, found["Id"])
