@@ -14,7 +14,7 @@ from typing import Any
 
 import docker
 import pytest
-from dags_harness import DAY, IMAGE, INSTALL
+from dags_harness import DAY, DAYS_IMAGE, IMAGE, INSTALL
 from shipped import write_pipelines
 
 HERE = Path(__file__).resolve().parent
@@ -67,6 +67,15 @@ def test_image(engine: docker.DockerClient) -> Iterator[str]:
     image, _ = engine.images.build(path=str(HERE / "stage"), tag=IMAGE, rm=True)
     yield str(image.id)
     engine.images.remove(IMAGE, force=True)
+
+
+@pytest.fixture(scope="session")
+def days_image(engine: docker.DockerClient, test_image: str) -> Iterator[str]:
+    """The same, with the label that says that it does several days in one run."""
+    labels = {"org.microstage.days": "1"}
+    engine.images.build(path=str(HERE / "stage"), tag=DAYS_IMAGE, rm=True, labels=labels)
+    yield DAYS_IMAGE
+    engine.images.remove(DAYS_IMAGE, force=True)
 
 
 @pytest.fixture(scope="session")

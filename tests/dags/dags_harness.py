@@ -9,6 +9,7 @@ DAY = "2013-01-06"
 # Of its own for each run of the tests: several may share one engine.
 INSTALL = f"test-{uuid.uuid4().hex[:12]}"
 IMAGE = f"microstage/test-stage:{INSTALL}"
+DAYS_IMAGE = f"{IMAGE}-days"
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:

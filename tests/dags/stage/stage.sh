@@ -1,7 +1,9 @@
 # Each verb is one behaviour of a stage, good or bad.
+IN=${IN:-/in} OUT=${OUT:-/out}
+
 finish() {
-    echo "result" >"/out/result.txt"
-    echo "$1" >"/out/summary.json"
+    echo "result" >"$OUT/result.txt"
+    echo "$1" >"$OUT/summary.json"
 }
 
 verb=$1
@@ -16,7 +18,7 @@ random) # never the same twice
     finish "{\"random\": \"$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\"}"
     ;;
 count) # what it was given
-    finish "{\"files\": \"$(cd /in && find . -type f | sort | tr '\n' ' ')\"}"
+    finish "{\"files\": \"$(cd "$IN" && find . -type f | sort | tr '\n' ' ')\"}"
     ;;
 fail) # --code N; then a line on stdout that must not be taken for the reason
     echo "the reason, on row 7" >&2
@@ -24,7 +26,7 @@ fail) # --code N; then a line on stdout that must not be taken for the reason
     exit "$2"
     ;;
 told) # to end with the code that the data of the day holds
-    code=$(cat /in/raw/*/code)
+    code=$(cat "$IN"/raw/*/code)
     if [ "$code" != 0 ]; then
         echo "told to end with $code" >&2
         exit "$code"
@@ -32,25 +34,25 @@ told) # to end with the code that the data of the day holds
     finish "{\"random\": \"$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\"}"
     ;;
 raw) # data for `told`
-    echo 0 >/out/code
+    echo 0 >"$OUT"/code
     finish "{}"
     ;;
 report) # of bad quality
-    echo '{"ok": false, "problems": ["The AUC is low."]}' >/out/quality.json
+    echo '{"ok": false, "problems": ["The AUC is low."]}' >"$OUT"/quality.json
     finish "{}"
     ;;
 nothing) ;;
 empty)
     finish "{}"
-    : >/out/result.txt
+    : >"$OUT"/result.txt
     ;;
 link)
     finish "{}"
-    ln -s /etc/passwd /out/extra
+    ln -s /etc/passwd "$OUT/extra"
     ;;
 manifest)
     finish "{}"
-    echo "{}" >/out/manifest.json
+    echo "{}" >"$OUT"/manifest.json
     ;;
 nested)
     finish '{"rows": {"a": 1}}'
@@ -74,6 +76,13 @@ stubborn) # does not listen to SIGTERM
     wait
     sleep 60
     ;;
+dies) # and takes the days with it that are done in the same container
+    [ "$OUT" != /out/2013-01-02 ] || kill -9 -1
+    finish "{}"
+    ;;
+others) # what it sees of other days
+    finish "{\"in\": \"$(ls "$IN" "$IN"/*/ | tr '\n' ' ')\"}"
+    ;;
 eat)
     tail /dev/zero
     ;;
@@ -84,7 +93,7 @@ long)
     ;;
 look) # at the walls, from inside
     touch /x 2>/dev/null && root=writable || root=read-only
-    touch /in/raw/x 2>/dev/null && in=writable || in=read-only
+    touch "$IN/raw/x" 2>/dev/null && in=writable || in=read-only
     touch /tmp/x 2>/dev/null && tmp=writable || tmp=read-only
     value() { sed -n "s/^$1:[[:space:]]*//p" /proc/self/status; }
     finish "{\"uid\": $(id -u), \"gid\": $(id -g), \"root\": \"$root\", \"in\": \"$in\",
@@ -92,6 +101,18 @@ look) # at the walls, from inside
         \"no_new_privileges\": $(value NoNewPrivs), \"interfaces\": \"$(ls /sys/class/net | tr '\n' ' ')\",
         \"threads\": \"$OMP_NUM_THREADS\", \"init\": \"$(cat /proc/1/comm)\",
         \"environment\": \"$(env | cut -d= -f1 | sort | tr '\n' ' ')\"}"
+    ;;
+days) # each day of days.json, a day a line there, as if it alone had been run
+    sed -n 's/^ *"\([0-9-]*\)": \[\(.*\)\],*$/\1 \2/p' /in/days.json | tr -d '",' |
+        while read -r day command; do
+            # shellcheck disable=SC2086 # the words of a command
+            IN=/in/$day OUT=/out/$day sh /stage.sh $command </dev/null >/tmp/stdout 2>/tmp/stderr
+            code=$?
+            sed "s/^/$day  /" /tmp/stdout
+            sed "s/^/$day  /" /tmp/stderr >&2
+            [ "$code" = 137 ] || # somebody has killed it
+                echo "{\"code\": $code, \"last_line\": \"$(tail -n 1 /tmp/stderr)\"}" >"/out/$day.json"
+        done
     ;;
 *)
     echo "unknown verb $verb" >&2
