@@ -97,7 +97,7 @@ class Program:
             def one(command: Sequence[str]) -> NoReturn:
                 _end(lambda: self.run(command))
 
-            _end(lambda: each_day(one, self._later))
+            _end(lambda: _told(lambda: each_day(one, self._later)))
         _end(self.run)
 
     def run(self, argv: Sequence[str] | None = None) -> int:
@@ -108,17 +108,22 @@ class Program:
         end_on_signal()
         given = vars(self._parser.parse_args(argv))
         function = self._functions[given.pop("verb")]
-        try:
-            write_json(OUT / "summary.json", function(**given))
-            return 0
-        except StageError as error:
-            code, sentence = error.code, str(error)
-        except MemoryError:
-            code, sentence = TRY_AGAIN, "memory ran out: give the stage more, or fewer rows"
-        except OSError as error:
-            code, sentence = _explain(error)
-        print(" ".join(sentence.split()), file=sys.stderr)
-        return code
+        return _told(lambda: write_json(OUT / "summary.json", function(**given)))
+
+
+def _told(work: Callable[[], None]) -> int:
+    """Return the exit code of what is done; of a failure, with its sentence on stderr."""
+    try:
+        work()
+        return 0
+    except StageError as error:
+        code, sentence = error.code, str(error)
+    except MemoryError:
+        code, sentence = TRY_AGAIN, "memory ran out: give the stage more, or fewer rows"
+    except OSError as error:
+        code, sentence = _explain(error)
+    print(" ".join(sentence.split()), file=sys.stderr)
+    return code
 
 
 def _end(run: Callable[[], int]) -> NoReturn:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
+from stageframe.errors import INPUT_MISSING, StageError
 from stageframe.files import ALL_IN, ALL_OUT, IN, LINKS, OUT, read_json, write_json
 
 MAX_LINE = 3000  # bytes: an endless line must not fill our memory
@@ -25,12 +26,15 @@ LOOK = 0.1  # seconds between two looks at a day that says nothing
 Main = Callable[[Sequence[str]], NoReturn]
 
 
-def each_day(main: Main, modules: Sequence[str] = ()) -> int:
-    """Have `main` do each day with its command, one after the other; return the exit code.
+def each_day(main: Main, modules: Sequence[str] = ()) -> None:
+    """Have `main` do each day with its command, one after the other.
 
     modules: what days import when they need it, so that it is imported once, too.
     """
-    days: dict[str, list[str]] = read_json(ALL_IN / "days.json", "days", version=1)["days"]
+    listed = ALL_IN / "days.json"
+    if not listed.exists():
+        raise StageError(f"{listed} is missing: it says which days there are", INPUT_MISSING)
+    days: dict[str, list[str]] = read_json(listed, "days", version=1)["days"]
     for module in modules:
         importlib.import_module(module)
     gc.freeze()  # that no day copies what it would only look at
@@ -41,7 +45,6 @@ def each_day(main: Main, modules: Sequence[str] = ()) -> int:
                 _do(day, command, main, running)
     finally:
         shutil.rmtree(LINKS, ignore_errors=True)
-    return 0
 
 
 class _Running:
