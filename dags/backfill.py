@@ -6,8 +6,9 @@ the model in production (`fetch`), runs `transform` and `predict` and, when all 
 there, `monitor`: as generate_data, predict and monitor would day by day, several days at once and
 with one task for all of them. Publishes the same, each day on its own.
 
-- **Each day** has a container of its own for every step. As many run at once as the machine has
-  cores, if its memory holds the limits of all.
+- **As many containers** run at once as the machine has cores, if its memory holds the limits of
+  all. Each does several days, one after the other, if its image can; each day is published on its
+  own all the same.
 - **A day that fails** stops no other. The task that it failed in tells which and why, what can be
   mended by trying again is tried again, and the later steps do the days that can be done. A day
   without data is left out. `check` tells it all, and fails if a day did.

@@ -132,10 +132,17 @@ class Engine:
         *,
         inputs: Mapping[str, Input] | None = None,
         timeout: float = 120,
+        folders: Sequence[str] = (),
         **options: Any,
     ) -> Result:
-        """Run to the end. `options` are those of `start`. Several threads may call it."""
+        """Run to the end, with `folders` in /out. Several threads may call it.
+
+        `options` are those of `start`.
+        """
         out = self.new("out")
+        for name in folders:
+            (out / name).mkdir()
+            (out / name).chmod(0o777)
         with self.start(image, command, inputs=inputs, out=out, **options) as container:
             code = finished(container, timeout)
             container.reload()
@@ -196,7 +203,7 @@ class Engine:
             container.remove(force=True, v=True)
 
     def _on_host(self, files: Input) -> Path:
-        if isinstance(files, Path):
+        if isinstance(files, Path):  # of a folder or, where that is what is asked for, of a file
             return files
         folder = self.new("in")
         write_files(folder, files)

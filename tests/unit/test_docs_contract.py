@@ -7,6 +7,7 @@ import re
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from contract.formats import FORMATS
 from microstage.contract import Exit, Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.engines.container import CONTRACT, CONTRACT_LABEL
+from microstage.engines.days import DAYS, DAYS_LABEL
 from microstage.errors import MEANING
 from microstage.jobs import Job, resolve
 from microstage.pipelines import Pipeline, load_pipeline
+from microstage.sharing import COMMAND, provide
 from microstage.table import Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -258,6 +261,44 @@ def test_every_file_that_a_row_writes_is_described(row: Row) -> None:
     assert set() == undescribed
 
 
+# --- several days in one run -----------------------------------------------------------------
+
+
+def test_the_days_that_the_platform_lists_are_as_in_the_example(tmp_path: Path) -> None:
+    listed, row = json.loads(EXAMPLES["days.json"]), rows()[-1]
+    assert ("report", 2) == (row.verb, len(listed["days"]))
+    pipeline = Pipeline("default", {row.stage: replace(row, reads={})})
+    jobs = {day: (resolve(pipeline, row.stage, day), tmp_path) for day in listed["days"]}
+    (tmp_path / "data").mkdir()
+    provide(DataFolder.at(tmp_path / "data"), tmp_path / "batch", jobs)
+
+    assert listed == json.loads((tmp_path / "batch/in/days.json").read_bytes())
+
+
+def test_the_stage_of_the_docs_does_several_days_and_says_so_as_in_the_example(
+    tmp_path: Path,
+) -> None:
+    commands = {"2013-01-05": ["generate", "--date", "2013-01-05"], "2013-01-06": ["generate"]}
+    for folder in ("in", *(f"out/{day}" for day in commands)):
+        (tmp_path / folder).mkdir(parents=True)
+    listed = json.dumps({"version": 1, "days": commands})
+    (tmp_path / "in/days.json").write_text(listed)
+    done = run_example(tmp_path, "days")
+    said = json.loads((tmp_path / "out/2013-01-06.json").read_bytes())
+
+    assert 0 == done.returncode
+    assert [] == list(FORMATS["generate-data"]({}, tmp_path / "out/2013-01-05"))
+    assert list(json.loads(EXAMPLES["2013-01-06.json"])) == list(said)
+    assert f"2013-01-06  {said['last_line']}" == done.stderr.splitlines()[-1]
+
+
+def test_the_label_of_several_days_is_that_of_the_platform() -> None:
+    value = next(row[1] for row in cells("Labels") if DAYS_LABEL in row[0])
+
+    assert f"`{DAYS}`" in value
+    assert {"/in/days.json", f"IMAGE {COMMAND}"} <= set(marked(section("Several days in one run")))
+
+
 # --- exit codes, labels, walls ---------------------------------------------------------------
 
 
@@ -342,7 +383,7 @@ def test_what_the_docs_say_of_the_frame_is_all_that_it_offers() -> None:
     public = re.search(r"(?ms)^__all__ = \[(.*?)\]", source)
     told = {word for text in marked(section("The frame")) for word in re.findall(r"\w+", text)}
 
-    inner = {"command", "errors", "files", "signals"}  # their names are the package's own
+    inner = {"command", "days", "errors", "files", "signals"}  # their names are the package's own
     modules = {path.stem for path in (BASE / "stageframe").glob("[!_]*.py")} - inner
 
     assert public

@@ -125,7 +125,7 @@ class DaysEngine:
         late = time.monotonic() - mine.since > PATIENCE
         if self._coming and len(self._waiting) < self.size and not late:
             return []
-        batch = self._waiting[: self.size]
+        batch = sorted(self._waiting[: self.size], key=lambda day: day.name)
         del self._waiting[: self.size]
         self._free -= 1
         return batch

@@ -48,6 +48,8 @@ BROKEN = [
             "help_is_printed": "exit code 64",
             "an_unknown_parameter_is_wrong_usage": "exit code 0 instead of 64",
             "it_needs_no_writable_root": "VOLUME /var/state",
+            "several_days_in_one_run_are_each_as_if_alone": "exit code 64",
+            "a_day_that_fails_stops_no_other": "no /out/2013-01-06.json",
             "any_user_may_run_it": "uid 12345",
             "the_same_run_gives_the_same_bytes": "target.csv differs",
             "a_full_disk_is_no_success": "exit code 0",

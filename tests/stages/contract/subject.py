@@ -1,5 +1,6 @@
 """An image in the place of a stage, as the checks see it: what it reads, and its runs."""
 
+import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,9 @@ from pipeline import TABLE, Case, Pipeline, job_of, reads
 from warm import PACKAGES, WarmEngine
 
 from microstage.data_folder import SUMMARY
+from microstage.engines.days import DAYS, DAYS_LABEL
 from microstage.errors import TRY_AGAIN
+from microstage.sharing import COMMAND
 
 # What a run that fails is tried again without, to tell what it ran into.
 LIFTED: dict[str, dict[str, Any]] = {
@@ -27,6 +30,8 @@ LIFTED: dict[str, dict[str, Any]] = {
     "root, as root": {"read_only": False, "user": "0:0"},
 }
 
+
+THREE_DAYS = ["2013-01-05", "2013-01-06", "2013-01-07"]
 
 # Where nobody listens, and that in any network.
 NOWHERE = "http://127.0.0.1:9"
@@ -71,6 +76,22 @@ class Subject:
         result = self.run()
         self.ended = time.monotonic()
         return result
+
+    @cached_property
+    def several(self) -> Result:
+        """A run of THREE_DAYS; of the second, the command has a parameter that is unknown."""
+        if (self.attributes["Config"]["Labels"] or {}).get(DAYS_LABEL) != DAYS:
+            pytest.skip("its label does not say that it does several days in one run")
+        if self.row.network:
+            pytest.skip("its row has a network: it is run day by day")
+        self.started()
+        wrong = [*self.command, "--dance", "1"]
+        commands = dict(zip(THREE_DAYS, (self.command, wrong, self.command), strict=True))
+        listed = self.engine.new("in") / "days.json"
+        listed.write_text(json.dumps({"version": 1, "days": commands}))
+        inputs = {f"{day}/{name}": i for day in THREE_DAYS for name, i in self.inputs.items()}
+        options = {"command": [COMMAND], "folders": THREE_DAYS}
+        return self.run(inputs={"days.json": listed, **inputs}, **options)
 
     @cached_property
     def obstacle(self) -> str:
@@ -216,6 +237,16 @@ def files_of(folder: Path) -> list[Path]:
 def contents(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def of_day(result: Result, day: str) -> Result:
+    """What became of a day in a run of several; the check fails where that is not said."""
+    try:
+        said = json.loads((result.out / f"{day}.json").read_bytes())
+        code, line = int(said["code"]), str(said["last_line"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fail(f"no /out/{day}.json with code and last_line: {error}; {result.last_error!r}")
+    return Result(code, "", line, result.out / day)
 
 
 def refuse_if(problems: list[str]) -> None:

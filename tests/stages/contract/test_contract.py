@@ -30,7 +30,15 @@ from contract.harms import (
     a_numeric_column,
     rows_of,
 )
-from contract.subject import NOWHERE, Subject, contents, refuse_if, require_sentence
+from contract.subject import (
+    NOWHERE,
+    THREE_DAYS,
+    Subject,
+    contents,
+    of_day,
+    refuse_if,
+    require_sentence,
+)
 from docker.errors import APIError
 from harness import Input, fail, finished
 from pipeline import TABLE, as_csv, reads
@@ -271,6 +279,40 @@ def test_the_same_run_gives_the_same_bytes(subject: Subject) -> None:
     second = contents(again.out)
     names = sorted(n for n in {*first, *second} if first.get(n) != second.get(n))
     refuse_if([f"{name} differs between two runs" for name in names])
+
+
+def test_several_days_in_one_run_are_each_as_if_alone(subject: Subject) -> None:
+    """Several days in one run: each is as if it alone had been run
+
+    Why: what a backfill publishes is to be what daily runs would.
+
+    Mend: leave nothing of a day for the next, as by a process for each; or take the label off.
+    """
+    result, alone = subject.several, contents(subject.plain.out)
+    if result.code != 0:
+        fail(f"exit code {result.code}; {result.last_error!r}")
+    for day in (THREE_DAYS[0], THREE_DAYS[-1]):
+        found = of_day(result, day)
+        if found.code != 0:
+            fail(f"{day} ended with exit code {found.code}; {found.last_error!r}")
+        written = contents(found.out)
+        names = sorted(n for n in {*alone, *written} if alone.get(n) != written.get(n))
+        refuse_if([f"{name} of {day} differs from that of a run alone" for name in names])
+    lines = (result.stdout + result.stderr).splitlines()
+    unnamed = [line for line in lines if not line.startswith(tuple(f"{d}  " for d in THREE_DAYS))]
+    refuse_if([f"a line of the log does not begin with its day: {line!r}" for line in unnamed[:1]])
+
+
+def test_a_day_that_fails_stops_no_other(subject: Subject) -> None:
+    """Several days in one run: one that fails says why, and stops no other
+
+    Why: it is told by itself, and the days after it can be published.
+
+    Mend: write code and last_line to /out/<day>.json, and go on with the next day.
+    """
+    result = subject.several
+    require_sentence(of_day(result, THREE_DAYS[1]), USAGE, "dance")
+    of_day(result, THREE_DAYS[-1])
 
 
 @pytest.mark.applies_to(rows=keeps_rows)
