@@ -156,6 +156,8 @@ class DaysEngine:
     def _together(self, batch: list[_Day]) -> None:
         """Run a batch; leave to each day how it ended, if it was done."""
         first = batch[0]
+        if first.container.cancelled():
+            raise StageError(TRY_AGAIN, f"{first.job.row.stage} was stopped before it started.")
         if len(batch) == 1:
             first.ended = first.container(first.job, first.staging)
             return
