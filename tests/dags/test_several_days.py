@@ -16,6 +16,7 @@ from dags_harness import DAY, wait_for
 
 from microstage.each_day import DAYS, EachDay
 from microstage.engines import container, days
+from microstage.sharing import Place, provide
 
 HERE = Path(__file__).resolve().parent
 FOUR = [f"2013-01-0{n}" for n in range(1, 5)]
@@ -121,6 +122,19 @@ def test_days_that_a_container_has_not_done_are_done_alone(
     assert FOUR == told["done"] == list(published(data))
     assert [["days"], ["dies"], ["dies"], ["dies"]] == runs
     assert [] == list((data / ".staging").iterdir())
+
+
+def test_so_are_those_that_the_engine_refuses_to_begin_with(
+    run_days: RunDays, data: Path, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_one_that_vanishes(*given: Any) -> list[Place]:
+        return [*provide(*given), Place("/in/.sources/9", data / "gone")]
+
+    monkeypatch.setattr(days, "provide", with_one_that_vanishes)
+    told = run_days("ok", last=FOUR[1])
+
+    assert FOUR[:2] == told["done"] == list(published(data))
+    assert [["days"], ["ok"], ["ok"]] == runs
 
 
 @pytest.mark.parametrize(

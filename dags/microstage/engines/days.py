@@ -19,6 +19,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
+from microstage.clearing import install
 from microstage.clearing import remove as remove_container
 from microstage.contract import Engine, Exit, Run
 from microstage.data_folder import STAGING, DataFolder
@@ -208,6 +209,7 @@ class DaysEngine:
 def _remove(container: ContainerEngine, called: str) -> None:
     """Remove the container of a batch, if it is still there."""
     client = container.connect()
-    mine = [f"microstage.key={container.run.instance}", f"microstage.day={called}"]
-    for found in client.containers(all=True, filters={"label": mine}):
+    mine = {"install": install(), "key": container.run.instance, "day": called}
+    labels = [f"microstage.{name}={value}" for name, value in mine.items()]
+    for found in client.containers(all=True, filters={"label": labels}):
         remove_container(client, found["Id"])
