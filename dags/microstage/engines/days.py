@@ -62,6 +62,14 @@ class _Day:
         return self.container.run.day
 
 
+@dataclass
+class _Batch:
+    """Days that are to be run together: those that are expected, and those that have come."""
+
+    coming: set[str]
+    waiting: list[_Day] = field(default_factory=list)
+
+
 class DaysEngine:
     """Gathers the jobs of a row's days, and runs them in as many containers as may run at once."""
 
@@ -78,12 +86,13 @@ class DaysEngine:
         self._write = write
         self._prefix = f"{run.instance}-{COMMAND}."
         self._free = at_once
-        self._coming = set(days)
-        self._waiting: list[_Day] = []
         self._changed = threading.Condition()
         # As large as they may be if all are to be busy to the end.
         rounds = math.ceil(len(days) / (at_once * MOST))
         self.size = math.ceil(len(days) / (at_once * rounds))
+        # Of days in a row, as these share most of what they read.
+        rows = [days[start : start + self.size] for start in range(0, len(days), self.size)]
+        self._batches = {day: batch for row in rows for batch in [_Batch(set(row))] for day in row}
         for left in (data.root / STAGING).glob("*"):
             if left.name.startswith(self._prefix):  # by an earlier try
                 remove(left)
@@ -95,13 +104,13 @@ class DaysEngine:
     def gone(self, day: str) -> None:
         """Do not wait for a day: it has ended, perhaps before it came here."""
         with self._changed:
-            self._coming.discard(day)
+            self._batches[day].coming.discard(day)
             self._changed.notify_all()
 
     def _run(self, mine: _Day) -> Exit:
         with self._changed:
-            self._coming.discard(mine.name)
-            self._waiting.append(mine)
+            self._batches[mine.name].coming.discard(mine.name)
+            self._batches[mine.name].waiting.append(mine)
             self._changed.notify_all()
             while not (batch := self._batch(mine)) and not mine.over:
                 self._changed.wait(PATIENCE)
@@ -121,15 +130,14 @@ class DaysEngine:
 
     def _batch(self, mine: _Day) -> list[_Day]:
         """Return those that this thread is to run: it is the first, and waits for no more."""
-        if not self._free or self._waiting[:1] != [mine]:
+        batch = self._batches[mine.name]
+        if not self._free or batch.waiting[:1] != [mine]:
             return []
-        late = time.monotonic() - mine.since > PATIENCE
-        if self._coming and len(self._waiting) < self.size and not late:
+        if batch.coming and time.monotonic() - mine.since <= PATIENCE:
             return []
-        batch = sorted(self._waiting[: self.size], key=lambda day: day.name)
-        del self._waiting[: self.size]
+        found, batch.waiting = sorted(batch.waiting, key=lambda day: day.name), []
         self._free -= 1
-        return batch
+        return found
 
     def _release(self) -> None:
         with self._changed:

@@ -18,7 +18,7 @@ random) # never the same twice
     finish "{\"random\": \"$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\"}"
     ;;
 count) # what it was given
-    finish "{\"files\": \"$(cd "$IN" && find . -type f | sort | tr '\n' ' ')\"}"
+    finish "{\"files\": \"$(cd "$IN" && find -L . -type f | sort | tr '\n' ' ')\"}"
     ;;
 fail) # --code N; then a line on stdout that must not be taken for the reason
     echo "the reason, on row 7" >&2

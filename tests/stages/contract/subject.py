@@ -89,9 +89,14 @@ class Subject:
         commands = dict(zip(THREE_DAYS, (self.command, wrong, self.command), strict=True))
         listed = self.engine.new("in") / "days.json"
         listed.write_text(json.dumps({"version": 1, "days": commands}))
-        inputs = {f"{day}/{name}": i for day in THREE_DAYS for name, i in self.inputs.items()}
-        options = {"command": [COMMAND], "folders": THREE_DAYS}
-        return self.run(inputs={"days.json": listed, **inputs}, **options)
+        inputs: dict[str, Input] = {"days.json": listed}
+        links = self.engine.new("in")  # as the platform has a directory that several days read
+        for number, (name, path) in enumerate(self.inputs.items()):
+            inputs[f".sources/{number}"] = path
+            (links / name).parent.mkdir(exist_ok=True)
+            (links / name).symlink_to(f"/in/.sources/{number}")
+        inputs |= dict.fromkeys(THREE_DAYS, links)
+        return self.run(inputs=inputs, command=[COMMAND], folders=THREE_DAYS)
 
     @cached_property
     def obstacle(self) -> str:
