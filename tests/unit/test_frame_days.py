@@ -29,6 +29,8 @@ def do(how):
         (IN / "gone" / "data.csv").read_text()
     if how == "bad":
         raise StageError(f"{text}: correct it")
+    if how == "elsewhere":
+        (OUT / "no" / "file").write_text("")
     if how == "fault":
         raise ZeroDivisionError
     if how == "exit":
@@ -127,6 +129,11 @@ def test_each_day_has_its_own_roots_and_nothing_of_the_day_before(stage: Stage) 
     [
         ("bad", 65, "row 0: correct it"),
         ("missing", 66, "gone/data.csv: No such file or directory: run the stage that writes it"),
+        (
+            "elsewhere",
+            75,
+            "[Errno 2] No such file or directory: '/out/no/file': check the disk, then try again",
+        ),
         ("fault", 1, "ZeroDivisionError"),
         ("exit", 1, "it cannot be"),
     ],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from stageframe.errors import INPUT_MISSING, TRY_AGAIN, WRONG_USAGE, StageError
-from stageframe.files import IN, OUT, SEVERAL_DAYS, shown, write_json
+from stageframe.files import IN, LINKS, OUT, SEVERAL_DAYS, shown, write_json
 from stageframe.signals import end_on_signal
 
 Summary = dict[str, Any]
@@ -154,7 +154,9 @@ def _explain(error: OSError) -> tuple[int, str]:
         return INPUT_MISSING, f"{what}: run the stage that writes it"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return TRY_AGAIN, "the disk of the output is full: free some space"
-    return TRY_AGAIN, f"{error}: check the disk, then try again"
+    # Of several days in one run, each says what it says alone.
+    said = str(error).replace(str(LINKS), "")
+    return TRY_AGAIN, f"{said}: check the disk, then try again"
 
 
 def _who_may_read(path: Path) -> str:
