@@ -70,12 +70,14 @@ def remove_all(
 def sweep(client: docker.APIClient) -> list[str]:
     """Remove this installation's containers that are past their deadline; return their ids.
 
-    The last try of a task that was killed with SIGKILL has no later try to clean up after it.
+    The last try of a task that was killed with SIGKILL has no later try to clean up after it. Who
+    has given a container a deadline that is no time is not us.
     """
     labels = [f"microstage.install={install()}", "microstage.deadline"]
     mine = client.containers(all=True, filters={"label": labels})
     now = time.time()
-    overdue = [c["Id"] for c in mine if int(c["Labels"]["microstage.deadline"]) < now]
+    deadlines = {c["Id"]: c["Labels"]["microstage.deadline"] for c in mine}
+    overdue = [id_ for id_, text in deadlines.items() if text.isdecimal() and int(text) < now]
     for container in overdue:
         remove(client, container)
     return overdue

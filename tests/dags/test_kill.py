@@ -90,20 +90,21 @@ def test_a_container_past_its_deadline_is_swept_by_the_next_stage(
     run_stage: Callable[..., dict[str, Any]], engine: Any, containers: Containers
 ) -> None:
     labels = {"microstage.install": INSTALL, "microstage.stage": "other", "microstage.key": "x"}
-    late, busy = (
+    late, busy, foreign = (
         engine.containers.run(
             IMAGE,
             ["sleep", "--seconds", "60"],
             detach=True,
-            labels={**labels, "microstage.deadline": str(int(time.time()) + seconds)},
+            labels={**labels, "microstage.deadline": deadline},
         )
-        for seconds in (-1, 60)
+        for deadline in (str(int(time.time()) - 1), str(int(time.time()) + 60), "tomorrow")
     )
     run_stage("ok")
-    left = [container.id for container in containers()]
-    busy.remove(force=True)
+    left = {container.id for container in containers()}
+    for one in (busy, foreign):
+        one.remove(force=True)
 
-    assert [busy.id] == left
+    assert {busy.id, foreign.id} == left
     with pytest.raises(NotFound):
         engine.containers.get(late.id)
 
