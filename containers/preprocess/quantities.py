@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from stageframe.values import is_missing
-from units import FIRST, MANY, MANY_FRACTIONS, NEARLY_ALL, Numbers
+from units import MANY, MANY_FRACTIONS, Numbers, nearly_all
 
 FEW = 0.1  # of a column's texts have to be in several parts, where others need but one: 45m, 1h 5m
 _NUMBER = r"\d+(?:[.,]\d+)?"
@@ -34,11 +34,8 @@ def written_quantities(texts: Mapping[str, int]) -> Numbers | None:
         (_SIGNED, "with a sign of more, less or about"),
         (_FRACTIONS, "written as fractions"),
     ):
-        some = words[:FIRST]
-        if not some or sum(map(bool, map(pattern.fullmatch, some))) < NEARLY_ALL * len(some):
-            continue
-        found = [text for text in words if pattern.fullmatch(text)]
-        if len(found) < NEARLY_ALL * len(words):
+        found = [match[0] for match in nearly_all(pattern, words)]
+        if not found:
             continue
         in_parts = sum(len(re.findall(_NUMBER, text)) > 1 for text in found)
         if pattern is _PARTS and in_parts < FEW * len(found):

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from csv_tables import OR_NAMES
@@ -80,14 +80,20 @@ def numbers_with_unit(texts: Mapping[str, int]) -> Numbers | None:
     """
     words = {text.strip(): n for text, n in texts.items() if not is_missing(text)}
     for pattern in (_BEHIND, _BEFORE):
-        some = [*words][:FIRST]
-        if not some or sum(map(bool, map(pattern.fullmatch, some))) < NEARLY_ALL * len(some):
-            continue
-        found = [match for text in words if (match := pattern.fullmatch(text))]
-        if len(found) >= NEARLY_ALL * len(words) and not any(map(_is_code, found)):
+        found = nearly_all(pattern, [*words])
+        if found and not any(map(_is_code, found)):
             judge = _judge_behind if pattern is _BEHIND else _judge_before
             return judge(found, sum(words.values()))
     return None
+
+
+def nearly_all(pattern: re.Pattern[str], texts: Sequence[str]) -> list[re.Match[str]]:
+    """Return the matches of those texts that are of this pattern; none if not nearly all are."""
+    for some in (texts[:FIRST], texts):
+        found = [match for text in some if (match := pattern.fullmatch(text))]
+        if len(found) < NEARLY_ALL * len(some):
+            return []
+    return found
 
 
 def _is_code(match: re.Match[str]) -> bool:

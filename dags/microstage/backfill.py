@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, XComArg
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
 from microstage.contract import Exit, run_job
 from microstage.data_folder import MANIFEST, DataFolder
@@ -16,6 +16,7 @@ from microstage.decisions import FetchModel
 from microstage.each_day import DAYS, FIRST, LAST, EachDay, in_words, named
 from microstage.errors import StageError
 from microstage.jobs import Job, days_between, resolve, target_of
+from microstage.operator import task_failure
 from microstage.pipelines import DEFAULT, Pipeline
 from microstage.published import Published
 
@@ -54,8 +55,7 @@ class FetchForDays(FetchModel):
                 self._copy(pipeline, data, path, day)
             return {**fetched, "path": pipeline.row(self.stage).to}
         except StageError as error:
-            kind = AirflowFailException if error.final else AirflowException
-            raise kind(str(error)) from None
+            raise task_failure(error) from None
 
     def _copy(self, pipeline: Pipeline, data: DataFolder, path: str, day: str) -> None:
         """Publish for a day what was fetched for the last one. Raises StageError."""

@@ -45,6 +45,12 @@ PATIENT: dict[str, Any] = {
 }
 
 
+def task_failure(error: StageError) -> AirflowException:
+    """Return what a task is to raise: it is tried again if that can help."""
+    kind = AirflowFailException if error.final else AirflowException
+    return kind(str(error))
+
+
 class StageOperator(DockerOperator):
     """Run one stage for one day in its own container, and publish what it wrote.
 
@@ -123,8 +129,7 @@ class StageOperator(DockerOperator):
         except StageError as error:
             if isinstance(error, StageExitError) and error.code in self.skip_on_exit_code:
                 raise AirflowSkipException(str(error)) from None
-            kind = AirflowFailException if error.final else AirflowException
-            raise kind(str(error)) from None
+            raise task_failure(error) from None
 
     def load_pipeline(self) -> tuple[Pipeline, DataFolder]:
         """Return the pipeline as it is now, and its data. Raises StageError."""

@@ -3,6 +3,8 @@
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 DAY = "2013-01-06"
@@ -42,3 +44,27 @@ def read_xcom(run: Any, task: str, key: str = "return_value") -> Any:
     with create_session() as session:
         found = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids=task, key=key)
         return XComModel.deserialize_value(session.scalars(found).first())
+
+
+def run_each_day(
+    days: list[str], attempt: int = 1, run_id: str = "manual", **options: Any
+) -> dict[str, Any]:
+    """Run the operator for these days on the row `stage`; return its XCom `days`."""
+    from microstage.each_day import DAYS, EachDay  # noqa: PLC0415 - as above
+
+    told: dict[str, Any] = {}
+    ti: Any = SimpleNamespace(
+        dag_id="test", run_id=run_id, task_id="stage", map_index=-1, try_number=attempt
+    )
+    ti.xcom_push = lambda key, value: told.update({key: value})
+    arguments = {"first": days[0], "last": days[-1], "force": False, **options}
+    EachDay(task_id="stage", **arguments).execute({"ti": ti})
+    found: dict[str, Any] = told[DAYS]
+    return found
+
+
+def give(data: Path, codes: dict[str, int]) -> None:
+    """Put the data of days there: the exit codes that the stage `told` is told."""
+    for day, code in codes.items():
+        (data / "raw" / day).mkdir(parents=True, exist_ok=True)
+        (data / "raw" / day / "code").write_text(str(code))

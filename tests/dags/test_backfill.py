@@ -9,16 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from dags_harness import DAY, read_xcom, states, wait_for
+from dags_harness import DAY, give, read_xcom, run_each_day, states, wait_for
 
-from microstage.each_day import DAYS, EachDay, at_once
+from microstage.each_day import DAYS, at_once
 from microstage.table import Limits
 
 HERE = Path(__file__).resolve().parent
@@ -37,24 +36,9 @@ def run_days(data: Path, table: Callable[..., None], test_image: str) -> RunDays
         verb: str, attempt: int = 1, run_id: str = "manual", row: Any = None, **options: Any
     ) -> dict[str, Any]:
         table(stage={"verb": verb, **(row or {})})
-        told: dict[str, Any] = {}
-        ti: Any = SimpleNamespace(
-            dag_id="test", run_id=run_id, task_id="stage", map_index=-1, try_number=attempt
-        )
-        ti.xcom_push = lambda key, value: told.update({key: value})
-        arguments = {"first": FIVE[0], "last": FIVE[-1], "force": False, **options}
-        EachDay(task_id="stage", **arguments).execute({"ti": ti})
-        days: dict[str, Any] = told[DAYS]
-        return days
+        return run_each_day(FIVE, attempt, run_id, **options)
 
     return run
-
-
-def give(data: Path, codes: dict[str, int]) -> None:
-    """Put the data of days there: the exit codes that the stage `told` is told."""
-    for day, code in codes.items():
-        (data / "raw" / day).mkdir(parents=True, exist_ok=True)
-        (data / "raw" / day / "code").write_text(str(code))
 
 
 def manifests(data: Path, folder: str = "stage") -> dict[str, str]:

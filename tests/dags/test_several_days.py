@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from dags_harness import DAY, wait_for
+from dags_harness import DAY, give, run_each_day, wait_for
 
-from microstage.each_day import DAYS, EachDay
 from microstage.engines import container, days
 from microstage.sharing import Place, provide
 
@@ -46,24 +45,9 @@ def run_days(data: Path, table: Callable[..., None], days_image: str) -> RunDays
     def run(verb: str, **options: Any) -> dict[str, Any]:
         row = {"image": days_image, **options.pop("row", {})}
         table(stage={"verb": verb, **row})
-        told: dict[str, Any] = {}
-        ti: Any = SimpleNamespace(
-            dag_id="test", run_id="manual", task_id="stage", map_index=-1, try_number=1
-        )
-        ti.xcom_push = lambda key, value: told.update({key: value})
-        arguments = {"first": FOUR[0], "last": FOUR[-1], "force": False, **options}
-        EachDay(task_id="stage", **arguments).execute({"ti": ti})
-        found: dict[str, Any] = told[DAYS]
-        return found
+        return run_each_day(FOUR, **options)
 
     return run
-
-
-def give(data: Path, codes: dict[str, int]) -> None:
-    """Put the data of days there: the exit codes that the stage `told` is told."""
-    for day, code in codes.items():
-        (data / "raw" / day).mkdir(parents=True, exist_ok=True)
-        (data / "raw" / day / "code").write_text(str(code))
 
 
 def published(data: Path) -> dict[str, dict[str, Any]]:
