@@ -107,6 +107,9 @@ class Engine:
         self._scratch = scratch
         try:
             self.client = docker.DockerClient(**endpoint().arguments, timeout=120)
+            # Asked by several threads, it would look for proxies in an environment in which pytest
+            # writes the running test's name: a variable that goes meanwhile is a KeyError.
+            self.client.api.trust_env = False
             self.client.ping()
         except DockerException:
             where = endpoint().name

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.images
 HERE = Path(__file__).parent
 SESSION = uuid.uuid4().hex[:8]  # two may share one engine
 SCRIPT = REPOSITORY / "scripts" / "check_stage"
+ENVIRONMENT = dict(os.environ)  # pytest changes the other while the threads below run
 
 
 class Broken(NamedTuple):
@@ -130,7 +131,7 @@ def run_check(engine: Engine, tables: Path, broken: Broken) -> dict[str, Any]:
         rm=True,
     )
     command = [sys.executable, str(SCRIPT), tag(broken), "--as", broken.stage, "--json", "-"]
-    environment = {**os.environ, "MICROSTAGE_STAGES": str(tables / f"{broken.stage}.toml")}
+    environment = {**ENVIRONMENT, "MICROSTAGE_STAGES": str(tables / f"{broken.stage}.toml")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode in (0, 1), done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
