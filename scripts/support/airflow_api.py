@@ -35,23 +35,35 @@ class Airflow:
         login = {"username": "admin", "password": setting("AIRFLOW_ADMIN_PASSWORD", root)}
         try:
             self.token = self.call("POST", "/auth/token", login)["access_token"]
-        except (OSError, ValueError) as error:
-            raise StageError(
-                UNAVAILABLE,
-                f"Airflow does not answer at {self.url} ({error}); "
-                "start it with: docker compose up --wait",
-            ) from None
+        except (urllib.error.HTTPError, ValueError) as error:
+            raise self.silent(error) from None
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return the answer to one call; raises urllib.error.HTTPError as the server says."""
+        """Return the answer to one call.
+
+        Raises urllib.error.HTTPError as the server says, and StageError (69) where it says nothing.
+        """
         request = urllib.request.Request(  # noqa: S310 - always http://localhost
             self.url + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
-        with self.opener.open(request, timeout=30) as answer:
-            return json.load(answer)
+        try:
+            with self.opener.open(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError:
+            raise
+        except OSError as error:
+            raise self.silent(error) from None
+
+    def silent(self, error: Exception) -> StageError:
+        """One sentence for an answer that is none."""
+        return StageError(
+            UNAVAILABLE,
+            f"Airflow does not answer at {self.url} ({error}); "
+            "start it with: docker compose up --wait",
+        )
 
     def runs(self, dag: str) -> str:
         """Return the path of a DAG's runs."""
