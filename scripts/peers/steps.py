@@ -2,8 +2,8 @@
 """The steps of a pipeline as a person would write them with the fastest well-known libraries.
 
 usage: steps.py STEP DATA, in a data folder whose inputs are there; polars reads and writes,
-LightGBM trains and scores, scikit-learn measures. Files, settings and what is done with the rows are
-those of our own stages, but a table is held in memory, and nothing is checked or published.
+LightGBM trains and scores, scikit-learn measures. Files, settings and what is done with the rows
+are those of our own stages, but a table is held in memory, and nothing is checked or published.
 """
 
 import json
