@@ -146,6 +146,8 @@ class ApprovePromotion(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         answer = super().execute_complete(context, event)
+        if self.REJECT in answer["chosen_options"]:
+            return answer  # nobody to name, should somebody run what follows by hand
         user = answer["responded_by_user"] or {}
         return {**answer, "by": user.get("name") or user.get("id") or ""}
 

@@ -25,14 +25,24 @@ ASKING = "awaiting_input"  # the state of a task that waits for a person
 class Airflow:
     """A client of the stack for the DAGs of one pipeline, which it knows without its prefix."""
 
-    def __init__(self, pipeline: str = DEFAULT, root: Path = REPOSITORY) -> None:
-        """Log in to the installation in `root`. Raises StageError (69) where nothing answers."""
+    def __init__(
+        self,
+        pipeline: str = DEFAULT,
+        root: Path = REPOSITORY,
+        user: str = "admin",
+        password: str = "",
+    ) -> None:
+        """Log in to the installation in `root`; the admin's password is in its .env.
+
+        Raises StageError (69) where nothing answers, or the password is not the right one.
+        """
         self.pipeline = Pipeline(pipeline)
         self.url = f"http://localhost:{setting('AIRFLOW_PORT', root)}"
         # Straight to this machine, whatever proxy the environment names.
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self.token = ""
-        login = {"username": "admin", "password": setting("AIRFLOW_ADMIN_PASSWORD", root)}
+        password = password or setting("AIRFLOW_ADMIN_PASSWORD", root)
+        login = {"username": user, "password": password}
         try:
             self.token = self.call("POST", "/auth/token", login)["access_token"]
         except (urllib.error.HTTPError, ValueError) as error:

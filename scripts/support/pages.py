@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ class Session:
         """Fill in Airflow's login form; its first page comes after it."""
         page = self.login_form()
         page.get_by_label("Username").fill("admin")
-        page.get_by_label("Password", exact=True).fill(setting("AIRFLOW_ADMIN_PASSWORD"))
+        page.get_by_label(re.compile("^Password:?$")).fill(setting("AIRFLOW_ADMIN_PASSWORD"))
         page.get_by_role("button", name="Sign in").click()
         see("Airflow after the login", page, page.get_by_role("link", name="Dags", exact=True))
         page.close()

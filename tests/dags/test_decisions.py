@@ -306,6 +306,20 @@ def test_who_has_approved_is_told_to_the_registry(user: Any, by: str) -> None:
     assert by == answer["by"]
 
 
+def test_a_rejection_names_nobody_by_whom_its_model_could_be_promoted_by_hand() -> None:
+    event = {
+        "chosen_options": ["Reject"],
+        "params_input": {},
+        "responded_at": pendulum.now("UTC"),
+        "responded_by_user": {"id": "7", "name": "ada"},
+    }
+    context: Any = {"task_instance": SimpleNamespace(id="1")}
+
+    answer = ApprovePromotion(task_id="approve", ds=DAY, hours=1).execute_complete(context, event)
+
+    assert "by" not in answer
+
+
 def test_bad_quality_fails_with_its_sentences_and_a_link(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,19 @@ class Stack:
         """The client of the stack's REST API that scripts/run_dates has."""
         return Airflow(pipeline, self.root)
 
+    def user(self, name: str, role: str, pipeline: str = "flights") -> Airflow:
+        """The same for a user with a role, who is made, as docs/operations.md says it."""
+        password = password_of(name)
+        named = ["--username", name, "--firstname", name.title(), "--lastname", "Example"]
+        done = subprocess.run(
+            ["docker", "compose", "exec", "-T", "api-server", "airflow", "users", "create",
+             *named, "--email", f"{name}@example.org", "--role", role],
+            cwd=self.root, input=f"{password}\n{password}\n", capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert re.search("created with role|already exists", done.stdout), done
+        return Airflow(pipeline, self.root, name, password)
+
     def manifest(self, directory: str) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((self.flights / directory / MANIFEST).read_text())
         return manifest
@@ -97,6 +110,10 @@ class Stack:
     def containers(self, *filters: str) -> list[str]:
         arguments = [f"--filter={text}" for text in filters]
         return self.run("docker", "ps", "--all", "--quiet", *arguments).stdout.split()
+
+
+def password_of(name: str) -> str:
+    return f"the password of {name}"
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 300) -> None:

@@ -94,14 +94,14 @@ def test_approving_puts_the_new_model_into_production_and_keeps_the_one_before(
     story.airflow.run("generate_data", days, {})
     story.airflow.run("train_model", [THIRD], {})
     before = story.aliases()
-    story.airflow.answer("train_model", THIRD, "Approve")
+    story.stack.user("anna", "Approver").answer("train_model", THIRD, "Approve")
 
     assert before == {"production": "1"}
     assert story.states("train_model", THIRD)["promote"] == "success"
     assert story.aliases() == {"production": "3", "previous": "1"}
     version = story.mlflow("GET", "model-versions/get", name="flights", version="3")
     tags = {tag["key"]: tag["value"] for tag in version["model_version"]["tags"]}
-    assert tags["approved_by"] == "admin"
+    assert tags["approved_by"] == "anna"
     assert story.predict(day(28))["version"] == "3"
 
 
@@ -241,6 +241,33 @@ def test_bad_quality_alerts_by_mail_and_starts_a_training_where_the_variable_say
     story.airflow.answer("train_model", day(22), "Reject")
     trained = json.loads((story.data / "models/2013-01-22/preprocess.json").read_text())
     assert len(trained["days"]) == 13
+
+
+def test_who_may_start_and_repeat_runs_cannot_promote_what_nobody_has_approved(
+    story: Story,
+) -> None:
+    operator, before = story.stack.user("olaf", "Operator"), story.aliases()
+    run = operator.find("train_model", day(22))
+    clear = "/api/v2/dags/flights.train_model/clearTaskInstances"
+    body = {"dag_run_id": run.rpartition("/")[2], "dry_run": False, "only_failed": False}
+
+    def promotion() -> str:
+        ended = {"success", "failed", "skipped", "upstream_failed", "up_for_retry"}
+        wait_until(lambda: story.states("train_model", day(22))["promote"] in ended)
+        return story.states("train_model", day(22))["promote"]
+
+    # It has been rejected.
+    operator.call("POST", clear, {**body, "task_ids": ["promote"]})
+    by_hand = promotion()
+    operator.call("POST", clear, {**body, "task_ids": ["approve"], "include_downstream": True})
+    wait_until(lambda: operator.asks(run))
+    operator.call("PATCH", f"{run}/taskInstances/approve", {"new_state": "success"})
+    unanswered = promotion()
+    operator.call("PATCH", run, {"state": "failed"})
+
+    assert by_hand == "skipped"
+    assert unanswered in ("failed", "up_for_retry")
+    assert before == story.aliases()
 
 
 def test_a_day_without_predictions_alerts_at_its_deadline(story: Story) -> None:
