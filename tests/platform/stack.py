@@ -82,16 +82,30 @@ class Stack:
 
     def user(self, name: str, role: str, pipeline: str = "flights") -> Airflow:
         """The same for a user with a role, who is made, as docs/operations.md says it."""
-        password = password_of(name)
         named = ["--username", name, "--firstname", name.title(), "--lastname", "Example"]
-        done = subprocess.run(
-            ["docker", "compose", "exec", "-T", "api-server", "airflow", "users", "create",
-             *named, "--email", f"{name}@example.org", "--role", role],
-            cwd=self.root, input=f"{password}\n{password}\n", capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+        done = self.airflow_users(
+            "create",
+            *named,
+            "--email",
+            f"{name}@example.org",
+            "--role",
+            role,
+            password=password_of(name),
+        )
         assert re.search("created with role|already exists", done.stdout), done
-        return Airflow(pipeline, self.root, name, password)
+        return Airflow(pipeline, self.root, name, password_of(name))
+
+    def airflow_users(self, *arguments: str, password: str) -> subprocess.CompletedProcess[str]:
+        """Run "airflow users", which asks for a password twice."""
+        command = ["docker", "compose", "exec", "-T", "api-server", "airflow", "users"]
+        return subprocess.run(
+            [*command, *arguments],
+            cwd=self.root,
+            input=f"{password}\n{password}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def manifest(self, directory: str) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((self.flights / directory / MANIFEST).read_text())

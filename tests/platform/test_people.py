@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from issuer import SECRET, Form, issuer, log_in
+from issuer import PASSWORD, SECRET, Form, issuer, log_in
 from stack import Stack, password_of, wait_until
 
 from support.airflow_api import Airflow
@@ -237,6 +237,9 @@ def test_groups_at_an_issuer_give_roles_whatever_the_name(stack: Stack) -> None:
         with settings(stack, **oidc):
             found = {name: roles_of(url, name) for name in ("anna", "olaf", "admin", "nobody")}
             own = token(stack, "admin", stack.setting("AIRFLOW_ADMIN_PASSWORD"))
+            named = ["--username", found["anna"][0]]
+            reset = stack.airflow_users("reset-password", *named, password=PASSWORD)
+            by_password = token(stack, found["anna"][0], PASSWORD)
             stack.change(OIDC_OTHERS="Viewer")
             stack.run("docker", "compose", "up", "--wait", "--no-deps", "api-server")
             others = roles_of(url, "nobody")
@@ -250,6 +253,8 @@ def test_groups_at_an_issuer_give_roles_whatever_the_name(stack: Stack) -> None:
         "nobody": ("", []),
     } == found
     assert HTTPStatus.CREATED == own
+    assert "password reset successfully" in reset.stdout
+    assert HTTPStatus.UNAUTHORIZED == by_password
     assert ("nobody@issuer.example.org <nobody>", ["see DAGs"]) == others
 
 

@@ -32,6 +32,7 @@ ADMIN = "admin"  # the user whose password .env has
 GUESSES = parse("10 per minute")
 TOO_MANY = "Too many wrong passwords for this name: wait a minute."
 NO_PASSWORD = "!"  # noqa: S105 - no password has this hash
+OF_ISSUER = re.compile(r" <[^<>]+>$")  # how the name of a user ends who logs in elsewhere
 OTHERS = "*"  # stands for the groups of somebody who is in none that counts
 
 Permissions = list[tuple[str, str]]
@@ -106,12 +107,15 @@ class People(FabAirflowSecurityManagerOverride):
         """Return the user whose name and password these are: of the form, and of /auth/token.
 
         Ends the request with 429 after too many wrong ones. A guess is counted before it is looked
-        at, so that many at once are counted too.
+        at, so that many at once are counted too. Who logs in at an issuer has no password here,
+        even if they have set one: it would outlive their account there.
         """
         known = self.find_user(username=username) or self.find_user(email=username)
         name = known.username if known else username
         if not self.guesses.hit(GUESSES, name):
             refuse()
+        if OF_ISSUER.search(name):
+            return None
         user: User | None = super().auth_user_db(username, password, rotate_session_id)
         if user:
             self.guesses.clear(GUESSES, name)

@@ -11,6 +11,7 @@ from people import OTHERS, ROLES, People
 SECURITY_MANAGER_CLASS = People
 # FAB's own brake knows the form alone, and counts by address: People has another.
 AUTH_RATE_LIMITED = False
+RATELIMIT_STORAGE_URI = "memory://"
 
 
 def roles_of_groups(said: str, others: str) -> dict[str, list[str]]:
