@@ -16,7 +16,8 @@
 #
 # What has not changed comes from the build cache. It works without a container registry: the
 # first image is then made from Debian packages, by mmdebstrap or debootstrap on this machine.
-# An installation's settings and secrets, .env, are made by scripts/make_env; what is there stays.
+# An installation's settings and secrets, .env and .secrets, are made by scripts/make_env, and get
+# what they lack.
 # Behind a proxy that inspects TLS, the certificates of this machine (or those in SSL_CERT_FILE)
 # are handed into the build as a secret; http_proxy, https_proxy and no_proxy are passed on.
 set -Eeuo pipefail
@@ -191,8 +192,8 @@ native=$(docker version --format '{{.Server.Arch}}' 2>/dev/null) ||
   die "no Docker Engine answers; start it, or run scripts/install_engine"
 docker buildx version >/dev/null 2>&1 || die "this Docker has no buildx; install docker-buildx"
 
-# docker compose reads .env: with the images there, it needs nothing else. One of an older version
-# gets the settings that are new.
+# docker compose reads .env and .secrets: with the images there, it needs nothing else. What is of
+# an older version gets the settings that are new.
 scripts/make_env
 make_debian
 mkdir -p .cache

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from support.settings import read_env
+
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
@@ -68,8 +70,39 @@ def test_two_installations_share_no_secret(checkout: Path) -> None:
 
     secrets = [name for name in first if re.search("PASSWORD|KEY|SECRET", name)]
     secrets.remove("OIDC_CLIENT_SECRET")  # the issuer's
-    assert len(secrets) == 8
+    assert len(secrets) == 9
     assert [name for name in secrets if first[name] == second[name]] == []
+
+
+def test_what_is_secret_is_in_a_file_each_that_its_owner_alone_can_get_at(checkout: Path) -> None:
+    settings = make_env(checkout)
+    folder = checkout / ".secrets"
+    files = {path.name: path.read_text() for path in folder.iterdir()}
+
+    secrets = {k: v for k, v in settings.items() if re.search("_(PASSWORD|KEY|SECRET)$", k)}
+    assert secrets.items() <= files.items()
+    assert {"ALERT_SMTP", "ALERT_URL"} == files.keys() - secrets.keys()
+    assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+    # The owners of the containers that are given one are others.
+    assert {0o644} == {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    owners = {path.stat().st_uid for path in (folder, *folder.iterdir(), checkout / ".env")}
+    assert {int(settings["MICROSTAGE_UID"])} == owners
+
+
+@pytest.mark.parametrize("line", ["{}='{}'", '{}="{}"', "export {}={}", "{}={}"])
+def test_a_secret_that_was_changed_gets_into_the_same_file(checkout: Path, line: str) -> None:
+    value = "a $word with 'all' #\\&/ in it"
+    make_env(checkout)
+    file, env = checkout / ".secrets/POSTGRES_PASSWORD", checkout / ".env"
+    before = file.stat().st_ino
+    changed = line.format("POSTGRES_PASSWORD", value)
+    text = re.sub(r"(?m)^POSTGRES_PASSWORD=.*$", lambda _: changed, env.read_text())
+    env.write_text(text)
+    subprocess.run([checkout / "scripts/make_env", "--secrets"], check=True)
+
+    assert value == file.read_text() == read_env(checkout)["POSTGRES_PASSWORD"]
+    assert before == file.stat().st_ino
+    assert text == env.read_text()
 
 
 def test_an_env_that_lacks_nothing_stays_as_it_is(checkout: Path) -> None:
