@@ -131,13 +131,7 @@ def failure(status: int, message: str) -> StageError:
     """Return what an answer of MLflow, or none, means to the user."""
     message = without_password(message)
     if status in (401, 403):
-        return StageError(
-            f"MLflow at {address()} refuses us with {status}: check MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD (in the compose stack: MLFLOW_ADMIN_PASSWORD in .env, then "
-            "docker compose up --detach), and that the server's allowed hosts hold the one in "
-            "MLFLOW_TRACKING_URI",
-            WRONG_USAGE,
-        )
+        return refusal(status, message)
     if "CERTIFICATE_VERIFY_FAILED" in message:
         return StageError(
             f"The certificate of {address()} is not trusted: set MLFLOW_TRACKING_SERVER_CERT_PATH "
@@ -152,3 +146,22 @@ def failure(status: int, message: str) -> StageError:
                 return UnreachableError(found.expand(words))
         return UnreachableError(f"does not answer: {message[:200]}")
     return StageError(f"MLflow at {address()} refuses it: {message[:300]}")
+
+
+def refusal(status: int, message: str) -> StageError:
+    """Return what it means that MLflow does not let us in, or not do this."""
+    if status == 403 and "Permission denied" in message:
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
+        return StageError(
+            f"MLflow at {address()} does not let {user!r} change what another user has made there: "
+            f"let MLflow's admin give {user!r} the permission MANAGE of the experiment and the "
+            "model of that name, or take another --name",
+            WRONG_USAGE,
+        )
+    return StageError(
+        f"MLflow at {address()} refuses us with {status}: check MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD (in the compose stack: MLFLOW_STAGES_PASSWORD in .env, then "
+        "docker compose up --wait), and that the server's allowed hosts hold the one in "
+        "MLFLOW_TRACKING_URI",
+        WRONG_USAGE,
+    )

@@ -47,6 +47,7 @@ LAKE = {
     "AWS_ACCESS_KEY_ID": KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET,
 }
+FOLDERS = ("/tmp", "/run/postgresql", "/var/lib/postgresql/data")
 SHOP = {"PGHOST": "shop", "PGDATABASE": "shop", "PGUSER": "reader", "PGPASSWORD": PASSWORD}
 
 
@@ -73,9 +74,21 @@ def started(engine: Engine) -> Iterator[Services]:
     containers: list[Container] = []
     try:
         configuration = configure(engine.new("lake"))
-        lake = container(engine, name, "lake", "microstage/base:1.0.0", SERVER, configuration)
+        places = {"/weed": WEED, "/configuration": configuration}
+        lake = container(
+            engine,
+            name,
+            "lake",
+            "microstage/base:1.0.0",
+            places,
+            command=SERVER,
+            entrypoint="/weed",
+        )
         containers.append(lake)
-        containers.append(shop := container(engine, name, "shop", "microstage/postgres:1.0.0", []))
+        places = {"/run/secrets": passwords(engine.new("shop"))}
+        who = {"POSTGRES_USER": "shop", "POSTGRES_DB": "shop"}
+        shop = container(engine, name, "shop", "microstage/postgres:1.0.0", places, environment=who)
+        containers.append(shop)
         fill_lake(lake, name)
         fill_shop(shop)
         yield Services(engine, name, (configuration / "certificate.pem").read_text())
@@ -96,37 +109,31 @@ def configure(folder: Path) -> Path:
     return folder
 
 
+def passwords(folder: Path) -> Path:
+    """The files that the database's image wants, in a folder."""
+    for name in ("POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD"):
+        (folder / name).write_text(PASSWORD)
+    return folder
+
+
 def container(
     engine: Engine,
     network: str,
     alias: str,
     image: str,
-    command: list[str],
-    configuration: Path | None = None,
+    places: dict[str, Path],
+    **options: Any,
 ) -> Container:
-    """A service that runs, known by its alias."""
+    """A service that runs, known by its alias; it sees files in these places."""
     engine.attributes(image)
-    options: dict[str, Any] = {
-        "environment": {
-            "POSTGRES_USER": "shop",
-            "POSTGRES_DB": "shop",
-            "POSTGRES_PASSWORD": PASSWORD,
-            "MLFLOW_DB_PASSWORD": PASSWORD,
-        }
-    }
-    folders = ["/tmp", "/run/postgresql", "/var/lib/postgresql/data"]
-    if configuration:
-        places = {"/weed": WEED, "/configuration": configuration}
-        mounts = [Mount(to, str(of), type="bind", read_only=True) for to, of in places.items()]
-        options, folders = {"entrypoint": ["/weed"], "mounts": mounts}, ["/tmp"]
     created = engine.client.containers.create(
         reference(image),
-        command,
         network=network,
+        mounts=[Mount(to, str(of), type="bind", read_only=True) for to, of in places.items()],
         networking_config={network: EndpointConfig(engine.client.api.api_version, aliases=[alias])},
         read_only=True,
         cap_drop=["ALL"],
-        tmpfs=dict.fromkeys(folders, "mode=1777"),
+        tmpfs=dict.fromkeys(FOLDERS, "mode=1777"),
         shm_size="128m",
         **options,
     )

@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 from docker.models.containers import Container
-from docker.types import EndpointConfig
+from docker.types import EndpointConfig, Mount
 from harness import Engine, reference
-from registry.server import ENVIRONMENT, PASSWORD, Mlflow, ready
+from registry.server import ENVIRONMENT, PASSWORD, SECRETS, Mlflow, ready
 from warm import WarmEngine
 
 
 @pytest.fixture(scope="session")
 def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
     """PostgreSQL and MLflow, with users, on a network of their own."""
-    scratch = tmp_path_factory.mktemp("warm")
+    scratch, secrets = tmp_path_factory.mktemp("warm"), tmp_path_factory.mktemp("secrets")
+    for secret in SECRETS:
+        (secrets / secret).write_text(PASSWORD)
+    secrets.chmod(0o755)
     client, session = engine.client, uuid.uuid4().hex[:8]
     name = f"microstage-registry-{session}"
     network = client.networks.create(name)
@@ -32,6 +35,7 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             networking_config={name: endpoint},
             read_only=True,
             cap_drop=["ALL"],
+            mounts=[Mount("/run/secrets", str(secrets), type="bind", read_only=True)],
             **options,
         )
         started.append(container)
@@ -46,8 +50,6 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             environment={
                 "POSTGRES_USER": "airflow",
                 "POSTGRES_DB": "airflow",
-                "POSTGRES_PASSWORD": PASSWORD,
-                "MLFLOW_DB_PASSWORD": PASSWORD,
             },
             tmpfs=dict.fromkeys(
                 ("/tmp", "/run/postgresql", "/var/lib/postgresql/data"), "mode=1777"
@@ -69,9 +71,6 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 "PGHOST": "postgres",
                 "PGDATABASE": "mlflow",
                 "PGUSER": "mlflow",
-                "PGPASSWORD": PASSWORD,
-                "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
-                "MLFLOW_FLASK_SERVER_SECRET_KEY": session,
             },
             tmpfs=dict.fromkeys(("/tmp", "/artifacts"), "mode=1777"),
             restart_policy={"Name": "always"},  # until the database is there

@@ -16,12 +16,16 @@ from warm import WarmEngine
 
 DAYS = ["2013-01-08", "2013-01-09", "2013-01-10"]
 PASSWORD = "a password, for a test alone"  # noqa: S105
+SECRETS = [
+    *("POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD", "MLFLOW_ADMIN_PASSWORD"),
+    *("MLFLOW_STAGES_PASSWORD", "MLFLOW_SECRET_KEY"),
+]
 SECONDS = 90  # to start a database and MLflow, with all tables made, on a busy machine
 
 # What a stage is given to reach it.
 ENVIRONMENT = {
     "MLFLOW_TRACKING_URI": "http://mlflow:5000",
-    "MLFLOW_TRACKING_USERNAME": "admin",
+    "MLFLOW_TRACKING_USERNAME": "stages",
     "MLFLOW_TRACKING_PASSWORD": PASSWORD,
 }
 
@@ -74,6 +78,11 @@ class Mlflow:
             timeout=20,
             **how,
         )
+
+    def lets_stages_in(self) -> bool:
+        url = f"{self.url}/api/2.0/mlflow/users/current"
+        who = ("stages", PASSWORD)
+        return requests.get(url, auth=who, headers={"Host": "mlflow:5000"}, timeout=20).ok
 
     def versions(self) -> list[dict[str, Any]]:
         query = f"name = '{self.name}'"
@@ -131,15 +140,15 @@ class Mlflow:
 
 
 def ready(engine: Engine, warm: WarmEngine, network: str, container: Container) -> Mlflow:
-    """The server once it answers."""
+    """The server once it lets stages in."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         container.reload()
         address = container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
         found = Mlflow(engine, warm, network, container, f"http://{address}:5000")
         with suppress(requests.RequestException):
-            found.call("GET", "experiments/search", max_results=1)
-            return found
+            if found.lets_stages_in():
+                return found
         time.sleep(0.5)
     raise TimeoutError(f"no MLflow after {SECONDS} s:\n{container.logs(tail=20).decode()}")
 

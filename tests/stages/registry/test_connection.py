@@ -14,7 +14,7 @@ from harness import finished
 from registry.server import Files, Mlflow, model_inputs, tracked
 
 SETTINGS = ["MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"]
-COMPOSE = "MLFLOW_ADMIN_PASSWORD in .env, then docker compose up --detach"
+COMPOSE = "MLFLOW_STAGES_PASSWORD in .env, then docker compose up --wait"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,15 @@ def test_a_host_that_the_server_does_not_allow_is_wrong_usage(mlflow: Mlflow) ->
 
     assert 64 == result.code
     assert "allowed hosts" in result.last_error
+
+
+def test_what_another_user_has_made_is_left_alone_and_told_how_to_get(mlflow: Mlflow) -> None:
+    mlflow.call("POST", "registered-models/create", name=mlflow.name)
+    result = mlflow.run("track", model_inputs())
+
+    assert 64 == result.code
+    assert "does not let 'stages' change what another user has made" in result.last_error
+    assert [] == mlflow.versions()
 
 
 def test_a_password_in_the_address_is_not_shown(mlflow: Mlflow) -> None:
