@@ -2,8 +2,9 @@
 
 Every DAG file hands two things to its DAG: DEFAULT_ARGS, with which a task's own process tells
 of its failure, and on_run_failure, with which the DAG processor tells of processes that were killed
-before they could. Where alerts go to is therefore in the environment of all Airflow services. A
-setting that is empty or "none" is off.
+before they could. Where alerts go to is therefore told to all Airflow services that see tasks: in
+/run/secrets what may hold a password, in the environment the rest. A setting that is empty or
+"none" is off.
 
 ALERT_SMTP   smtp://HOST:PORT, or smtps:// for TLS from the first byte; USER:PASSWORD@ before HOST
 ALERT_EMAIL  to whom, by comma
@@ -21,6 +22,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microstage.errors import StageError
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 # For one way of sending. A task's process is killed 20 seconds after its state is known:
 # https://airflow.apache.org/docs/apache-airflow/stable/configurations-ref.html#task-success-overtime
 SECONDS = 8.0
+SECRETS = Path("/run/secrets")
 MAX_REASON = 4000
 UNKNOWN = "It ended without a word: its process was killed, or somebody marked it as failed."
 TOLD = "alert"  # the XCom of a task that has told of its failure itself
@@ -201,8 +204,11 @@ def attempt(send: Callable[[Alert], None], alert: Alert) -> str:
 
 
 def setting(name: str) -> str:
-    """Return a setting of the environment; what is switched off is empty."""
-    value = os.environ.get(name, "").strip()
+    """Return a setting of a secret's file or of the environment; what is switched off is empty."""
+    try:
+        value = (SECRETS / name).read_text("utf-8").strip()
+    except OSError:
+        value = os.environ.get(name, "").strip()
     return "" if value.lower() == "none" else value
 
 
