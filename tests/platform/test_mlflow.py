@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from images import VERSION, docker
@@ -67,16 +67,17 @@ class Server(Stack):
         body: Any = None,
         *,
         method: str | None = None,
+        user: str = "admin",
         password: str | None = None,
         **headers: str,
     ) -> bytes:
         """Ask the API as a client on this machine; a body of bytes is sent as it is."""
-        user = f"admin:{password or self.setting('MLFLOW_ADMIN_PASSWORD')}"
+        login = f"{user}:{password or self.setting(f'MLFLOW_{user.upper()}_PASSWORD')}"
         request = urllib.request.Request(
             f"http://localhost:{self.setting('MLFLOW_PORT')}/{path}",
             body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
             {
-                "Authorization": f"Basic {base64.b64encode(user.encode()).decode()}",
+                "Authorization": f"Basic {base64.b64encode(login.encode()).decode()}",
                 "Content-Type": "application/json",
                 **headers,
             },
@@ -101,10 +102,62 @@ def reachable(network: str, *addresses: str) -> list[str]:
     ).splitlines()
 
 
-def refusal(server: Server, **headers: str) -> int:
+def refusal(
+    server: Server,
+    path: str = f"{API}/experiments/search?max_results=1",
+    body: Any = None,
+    **other: Any,
+) -> int:
     with pytest.raises(urllib.error.HTTPError) as error:
-        server.call(f"{API}/experiments/search?max_results=1", **headers)
+        server.call(path, body, **other)
     return error.value.code
+
+
+class Recorded(NamedTuple):
+    """An experiment with a run, and a model with a version, of one name."""
+
+    name: str
+    experiment: str
+    run: str
+    source: str
+    artifact: str
+
+    def changes(self) -> list[tuple[str, str, Any]]:
+        """What somebody who may change it can do to it; what deletes it comes last."""
+        version = {"name": self.name, "version": "1"}
+        run = {"run_id": self.run}
+        return [
+            ("POST", f"{API}/runs/create", {"experiment_id": self.experiment}),
+            ("POST", f"{API}/runs/log-metric", {**run, "key": "a", "value": 1, "timestamp": 1}),
+            ("POST", f"{API}/runs/set-tag", {**run, "key": "a", "value": "b"}),
+            ("PUT", self.artifact, b"a tree"),
+            ("POST", f"{API}/model-versions/create", {"name": self.name, "source": self.source}),
+            ("POST", f"{API}/model-versions/set-tag", {**version, "key": "a", "value": "b"}),
+            ("POST", f"{API}/registered-models/alias", {**version, "alias": "production"}),
+            ("POST", f"{API}/registered-models/set-tag", {**version, "key": "a", "value": "b"}),
+            ("DELETE", self.artifact, None),
+            ("DELETE", f"{API}/model-versions/delete", version),
+            ("POST", f"{API}/runs/delete", run),
+            ("DELETE", f"{API}/registered-models/delete", {"name": self.name}),
+            ("POST", f"{API}/experiments/delete", {"experiment_id": self.experiment}),
+        ]
+
+
+def record(server: Server, name: str, user: str, key: str = "microstage.key") -> Recorded:
+    """Record a model as a user, with a tag as containers/registry does."""
+
+    def ask(path: str, **body: Any) -> Any:
+        return json.loads(server.call(f"{API}/{path}", body, user=user))
+
+    tags = [{"key": key, "value": "1"}]
+    experiment = ask("experiments/create", name=name)["experiment_id"]
+    run = ask("runs/create", experiment_id=experiment, tags=tags)["run"]["info"]
+    ask("registered-models/create", name=name)
+    source = f"{run['artifact_uri']}/model"
+    ask("model-versions/create", name=name, source=source, run_id=run["run_id"], tags=tags)
+    folder = run["artifact_uri"].replace("mlflow-artifacts:/", f"{API}-artifacts/artifacts/")
+    server.call(f"{folder}/a.txt", b"a tree", method="PUT", user=user)
+    return Recorded(name, experiment, run["run_id"], source, f"{folder}/a.txt")
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +187,68 @@ def test_it_refuses_a_name_that_is_not_its_own(server: Server) -> None:
     assert server.call(f"{API}/experiments/search?max_results=1", Host="mlflow:5000")
 
 
+def test_stages_may_change_and_delete_what_they_recorded(server: Server) -> None:
+    for method, path, body in record(server, "ours", "stages").changes():
+        server.call(path, body, method=method, user="stages")
+
+
+def test_stages_may_read_and_not_change_what_others_recorded(server: Server) -> None:
+    theirs = record(server, "theirs", "admin", key="another")
+    run = json.loads(server.call(f"{API}/runs/get?run_id={theirs.run}", user="stages"))["run"]
+    codes = {
+        path: refusal(server, path, body, method=method, user="stages")
+        for method, path, body in theirs.changes()
+    }
+
+    assert theirs.run == run["info"]["run_id"]
+    assert dict.fromkeys(codes, 403) == codes
+    assert b"a tree" == server.call(theirs.artifact)
+    assert server.call(f"{API}/registered-models/get?name=theirs")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", f"{API}/users/create", {"username": "other", "password": "password12345"}),
+        ("PATCH", f"{API}/users/update-admin", {"username": "stages", "is_admin": True}),
+        ("PATCH", f"{API}/users/update-password", {"username": "admin", "password": "p" * 12}),
+        ("DELETE", f"{API}/users/delete", {"username": "admin"}),
+        (
+            "POST",
+            "api/3.0/mlflow/users/permissions/grant",
+            {
+                "username": "stages",
+                "resource_type": "experiment",
+                "resource_id": "0",
+                "permission": "MANAGE",
+            },
+        ),
+        ("POST", "api/3.0/mlflow/roles/create", {"name": "a", "workspace": "default"}),
+        ("POST", f"{API}/webhooks", {"name": "a", "url": "https://example.org", "events": []}),
+    ],
+)
+def test_stages_cannot_make_users_nor_give_themselves_more(
+    server: Server, method: str, path: str, body: Any
+) -> None:
+    assert 403 == refusal(server, path, body, method=method, user="stages")
+
+
+def test_what_stages_recorded_as_admin_is_theirs_after_an_upgrade(server: Server) -> None:
+    before = record(server, "before", "admin")
+    other = record(server, "other", "admin", key="another")
+    # As in an installation of before there was such a user.
+    server.call(f"{API}/users/delete", {"username": "stages"}, method="DELETE")
+    server.compose("restart", "mlflow")
+    server.up()
+
+    for method, path, body in before.changes():
+        server.call(path, body, method=method, user="stages")
+    assert {403} == {
+        refusal(server, path, body, method=method, user="stages")
+        for method, path, body in other.changes()
+    }
+
+
 def test_a_run_survives_a_restart_and_the_password_in_env_is_the_one_that_counts(
     server: Server,
 ) -> None:
@@ -143,8 +258,10 @@ def test_a_run_survives_a_restart_and_the_password_in_env_is_the_one_that_counts
     artifact = run["artifact_uri"].replace("mlflow-artifacts:/", f"{API}-artifacts/artifacts/")
     server.call(f"{artifact}/model.txt", b"a tree", method="PUT")
     before = server.setting("MLFLOW_ADMIN_PASSWORD")
+    stages = server.setting("MLFLOW_STAGES_PASSWORD")
     server.change(
-        **dict.fromkeys(["MLFLOW_ADMIN_PASSWORD", "MLFLOW_DB_PASSWORD"], "another-one-now")
+        **dict.fromkeys(["MLFLOW_ADMIN_PASSWORD", "MLFLOW_DB_PASSWORD"], "another-one-now"),
+        MLFLOW_STAGES_PASSWORD="another-one-too",  # noqa: S106  it is drawn for the test alone
     )
     server.up()
     after = json.loads(server.call(f"{API}/runs/get?run_id={run['run_id']}"))["run"]
@@ -152,6 +269,8 @@ def test_a_run_survives_a_restart_and_the_password_in_env_is_the_one_that_counts
     assert 0.75 == after["data"]["metrics"][0]["value"]
     assert b"a tree" == server.call(f"{artifact}/model.txt")
     assert 401 == refusal(server, password=before)
+    assert 401 == refusal(server, user="stages", password=stages)
+    assert server.call(f"{API}/experiments/search?max_results=1", user="stages")
 
 
 def test_the_ui_gets_what_it_asks_for(server: Server) -> None:
@@ -190,12 +309,13 @@ def test_a_stage_on_the_network_tracking_reaches_mlflow_and_nothing_else(server:
         port = listener.getsockname()[1]
         network = json.loads(docker("network", "inspect", f"{PROJECT}_tracking"))[0]
         here = f"{network['IPAM']['Config'][0]['Gateway']}:{port}"
-        gateway = json.loads(docker("network", "inspect", f"{PROJECT}_default"))[0]["IPAM"]
+        gateway = json.loads(docker("network", "inspect", f"{PROJECT}_front"))[0]["IPAM"]
         there = f"{gateway['Config'][0]['Gateway']}:{port}"
-        database = f"{server.address('postgres', 'default')}:5432"
-        also = [f"{server.address('mlflow', 'default')}:5000", "postgres:5432", database]
+        database = f"{server.address('postgres', 'mlflow-database')}:5432"
+        also = ["postgres:5432", database, f"{server.address('mlflow', 'mlflow-database')}:5000"]
 
-        assert {*also, there} <= set(reachable("default", *also, there))
+        assert set(also) == set(reachable("mlflow-database", *also, there))
+        assert [there] == reachable("front", *also, there)
         assert ["mlflow:5000"] == reachable(
             "tracking", "mlflow:5000", *also, here, there, "192.0.2.1:443"
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
@@ -69,6 +70,14 @@ class NoLogin(BaseApi):  # type: ignore[misc]
     resource_name = "security"
 
 
+def secret(name: str) -> str:
+    """Return what a service is told by a file, nothing where it has none."""
+    try:
+        return (Path("/run/secrets") / name).read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
 class People(FabAirflowSecurityManagerOverride):
     """FAB's security manager with the roles of Microstage."""
 
@@ -83,7 +92,7 @@ class People(FabAirflowSecurityManagerOverride):
     def sync_roles(self) -> None:
         """Bring roles, and the admin, to what this version and .env say; FAB does so at a start."""
         super().sync_roles()
-        if password := os.environ.get("ADMIN_PASSWORD"):
+        if password := secret("AIRFLOW_ADMIN_PASSWORD"):
             self.keep_admin(password)
 
     def keep_admin(self, password: str) -> None:

@@ -6,7 +6,7 @@ https://airflow.apache.org/docs/apache-airflow-providers-fab/stable/auth-manager
 import os
 
 from flask_appbuilder.const import AUTH_OAUTH
-from people import OTHERS, ROLES, People
+from people import OTHERS, ROLES, People, secret
 
 SECURITY_MANAGER_CLASS = People
 # FAB's own brake knows the form alone, and counts by address: People has another.
@@ -41,7 +41,7 @@ if (issuer := os.environ.get("OIDC_ISSUER", "none")) != "none":
             "token_key": "access_token",
             "remote_app": {
                 "client_id": os.environ["OIDC_CLIENT_ID"],
-                "client_secret": os.environ["OIDC_CLIENT_SECRET"],
+                "client_secret": secret("OIDC_CLIENT_SECRET"),
                 "server_metadata_url": f"{issuer.rstrip('/')}/.well-known/openid-configuration",
                 "client_kwargs": {
                     "scope": os.environ["OIDC_SCOPES"],

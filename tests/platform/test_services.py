@@ -1,0 +1,173 @@
+"""What holds of every service of the running stack: its walls, its secrets, its networks."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from images import VERSION, docker
+from stack import ROOT, Stack
+
+from support.settings import read_env
+
+SECRET = re.compile(r"\w+_(PASSWORD|KEY|SECRET)|ALERT_SMTP|ALERT_URL")
+AIRFLOW = {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIRFLOW_SECRET_KEY"}
+ALERTS = {"ALERT_SMTP", "ALERT_URL"}
+MLFLOW = {"MLFLOW_DB_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY"}
+GIVEN: dict[str, set[str]] = {
+    "secrets": set(),
+    "postgres": {"POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD"},
+    "mlflow": MLFLOW | {"MLFLOW_STAGES_PASSWORD"},
+    "airflow-init": {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY"},
+    "api-server": AIRFLOW | {"AIRFLOW_ADMIN_PASSWORD"},
+    "scheduler": AIRFLOW | ALERTS | {"MLFLOW_STAGES_PASSWORD"},
+    "dag-processor": AIRFLOW | ALERTS,
+    "triggerer": AIRFLOW | ALERTS,
+    "reports": set(),
+    "mail": set(),
+}
+
+PORTS = {
+    "postgres": (5432,),
+    "mlflow": (5000,),
+    "api-server": (8080,),
+    "scheduler": (8974,),
+    "triggerer": (8794,),
+    "reports": (8000,),
+    "mail": (1025, 8025),
+}
+# A network leads both ways; Airflow's own services are one group.
+GROUP = {"api-server", "scheduler", "triggerer"}
+REACHED = {
+    "postgres": {"mlflow", *GROUP},
+    "mlflow": {"postgres"},
+    "api-server": {"postgres", "scheduler", "triggerer"},
+    "scheduler": {"postgres", "api-server", "triggerer", "mail"},
+    "triggerer": {"postgres", "api-server", "scheduler", "mail"},
+    "dag-processor": {"postgres", "mail", *GROUP},
+    "reports": set(),
+    "mail": {"scheduler", "triggerer"},
+}
+CONNECT = """
+import socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def reach(address):
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return ""
+    return address
+with ThreadPoolExecutor(32) as pool:
+    print(*filter(None, pool.map(reach, sys.argv[1:])))
+"""
+
+
+@pytest.fixture(scope="module")
+def services(stack: Stack) -> dict[str, dict[str, Any]]:
+    """What the engine says of the container of each service."""
+    ids = stack.run("docker", "compose", "ps", "--all", "--quiet").stdout.split()
+    found: list[dict[str, Any]] = json.loads(docker("inspect", *ids))
+    return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in found}
+
+
+def addresses(service: dict[str, Any]) -> list[str]:
+    networks = service["NetworkSettings"]["Networks"].values()
+    return [network["IPAddress"] for network in networks if network["IPAddress"]]
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_service_runs_as_a_normal_user_behind_walls(
+    services: dict[str, dict[str, Any]], name: str
+) -> None:
+    host = services[name]["HostConfig"]
+
+    assert services[name]["Config"]["User"].split(":")[0] not in {"", "0", "root"}
+    assert host["ReadonlyRootfs"]
+    assert (["ALL"], None, False) == (host["CapDrop"], host["CapAdd"], host["Privileged"])
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert {""} == {host[kind] for kind in ("PidMode", "UTSMode", "UsernsMode")}
+    assert "private" == host["IpcMode"]
+
+
+def test_every_service_is_looked_at(services: dict[str, dict[str, Any]]) -> None:
+    assert set(GIVEN) == set(services)
+    assert set(REACHED) == {name for name, each in services.items() if each["State"]["Running"]}
+
+
+def test_the_engine_shows_no_secret_of_any_service(
+    stack: Stack, services: dict[str, dict[str, Any]]
+) -> None:
+    secrets = {k: v for k, v in read_env(stack.root).items() if SECRET.fullmatch(k) and v != "none"}
+    shown = json.dumps(services)
+
+    assert {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY", "MLFLOW_STAGES_PASSWORD"} <= set(secrets)
+    assert [] == [name for name, value in secrets.items() if value in shown]
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_service_is_given_the_secrets_that_it_needs(
+    services: dict[str, dict[str, Any]], name: str
+) -> None:
+    mounts = [mount["Destination"] for mount in services[name]["Mounts"]]
+    given = {path.removeprefix("/run/secrets/") for path in mounts if "/secrets/" in path}
+
+    assert GIVEN[name] == given
+
+
+def test_the_files_that_services_are_given_are_as_env_says(stack: Stack) -> None:
+    for service in ("mlflow", "scheduler"):
+        for name in GIVEN[service]:
+            read = ["python3", "-c", f"print(open('/run/secrets/{name}').read(), end='')"]
+            found = stack.run("docker", "compose", "exec", "-T", service, *read).stdout
+
+            assert stack.setting(name) == found
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_a_service_reaches_those_that_it_talks_with_and_no_other(
+    services: dict[str, dict[str, Any]], name: str
+) -> None:
+    others = {
+        f"{address}:{port}": other
+        for other, ports in PORTS.items()
+        for address in addresses(services[other])
+        for port in ports
+        if other != name
+    }
+    beside = f"--network=container:{services[name]['Id']}"
+    program = ["--entrypoint=python3", f"microstage/base:{VERSION}", "-c", CONNECT]
+    found = docker("run", "--rm", beside, *program, *others).split()
+
+    assert REACHED[name] == {others[address] for address in found}
+
+
+def test_what_needs_no_way_out_has_none(services: dict[str, dict[str, Any]]) -> None:
+    ways = {
+        name: any(out(network) for network in each["NetworkSettings"]["Networks"])
+        for name, each in services.items()
+    }
+
+    assert {*GROUP, "dag-processor"} == {name for name, way in ways.items() if way}
+
+
+def out(network: str) -> bool:
+    """Whether what is on a network can get an answer from outside of this machine."""
+    if network == "none":
+        return False
+    found = json.loads(docker("network", "inspect", network))[0]
+    masked = found["Options"].get("com.docker.network.bridge.enable_ip_masquerade", "true")
+    return not found["Internal"] and masked == "true"
+
+
+def test_the_compose_file_names_every_secret_of_env() -> None:
+    example = (ROOT / ".env.example").read_text()
+    compose = (ROOT / "docker-compose.yml").read_text()
+    expected = {name for name in re.findall(r"(?m)^(\w+)=", example) if SECRET.fullmatch(name)}
+
+    named = re.findall(r"(?m)^  (\w+): \{ file: \.secrets/(\w+) \}$", compose)
+    assert [(name, name) for name in sorted(expected)] == sorted(named)
+    # In the labels of `secrets`, which are on no container, and nowhere else.
+    used = re.findall(r"(?m)^ +(\S+) \$\{(\w+)", compose)
+    assert expected == {name for _, name in used if name in expected}
+    assert [] == [name for key, name in used if name in expected and key != f"{name}:"]
