@@ -68,11 +68,19 @@ make_debian() {
   rm -rf "$work"
 }
 
-# The commit in an image's label is the last one that changed its own folder or what is under all of
-# them, so that no other commit makes a new image. What is not committed yet says so: "-dirty", as
+# What an image is made from besides Debian: its folder, what is under all, and what it copies of the
+# platform.
+sources() {
+  printf '%s\n' "$(folder "$1")" "${SHARED[@]}"
+  if grep -q -e '--from=microstage' "$(folder "$1")/Dockerfile"; then echo dags/microstage; fi
+}
+
+# The commit in an image's label is the last one that changed what it is made
+# from, so that no other commit makes a new image. What is not committed yet says so: "-dirty", as
 # git describe does. Without git there is no label.
 revision() {
-  local commit paths=("$(folder "$1")" "${SHARED[@]}")
+  local commit paths
+  mapfile -t paths < <(sources "$1")
   commit=$(git log -1 --format=%H -- "${paths[@]}" 2>/dev/null) || return 0
   if [ -n "$commit" ] && [ -n "$(git status --porcelain -- "${paths[@]}")" ]; then commit+=-dirty; fi
   printf %s "$commit"
@@ -81,9 +89,10 @@ revision() {
 # All that an image is made from, in one word. BuildKit finds out the same by itself, but takes 0.1 s
 # an image for it; with this, nothing to do costs half a second however many images there are.
 recipe() {
-  local files
+  local files paths
+  mapfile -t paths < <(sources "$1")
   # What Python and linters leave beside sources gets into no image.
-  mapfile -t -d '' files < <(find "$(folder "$1")" "${SHARED[@]}" docker-bake.hcl \
+  mapfile -t -d '' files < <(find "${paths[@]}" docker-bake.hcl \
     \( -name __pycache__ -o -name .cache \) -prune -o -type f -print0 | sort -z)
   { stat --format '%n %a' "${files[@]}"
     cat "${files[@]}"

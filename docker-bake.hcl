@@ -73,9 +73,10 @@ target "contents" {
   context   = "containers/${contains(split(",", PLATFORM), image) ? "platform/" : ""}${image}"
   platforms = ARCH == "" ? [] : ["linux/${ARCH}"]
   contexts = {
-    base    = "docker-image://${PREFIX}/base:${VERSION}${ARCH == "" ? "" : "-${ARCH}"}${kind}"
-    builder = "target:builder${kind}"
-    debian  = "docker-image://${PREFIX}/debian:trixie"
+    base       = "docker-image://${PREFIX}/base:${VERSION}${ARCH == "" ? "" : "-${ARCH}"}${kind}"
+    builder    = "target:builder${kind}"
+    debian     = "docker-image://${PREFIX}/debian:trixie"
+    microstage = "dags/microstage" # the guard has a copy of what reads the table
   }
 }
 

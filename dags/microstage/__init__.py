@@ -13,6 +13,7 @@ Imports go one way, from the bottom of this list to its top:
     publishing    an output directory, put in its place as a whole or not at all
     contract      one job: inputs checked, run by an engine, outputs checked and published
     sharing       what several days have in one container
+    walls         what a stage's container may do, and what says whose it is
     endpoint      which Docker Engine a script works with
     clearing      containers, removed: of what has ended, was killed, or is nobody's
     engines/      what a job is run in: process, container, days
@@ -27,5 +28,5 @@ Imports go one way, from the bottom of this list to its top:
     backfill      many days in one run: their models, and what became of them
     alerts        tell people when a task has failed
 
-Up to contract, and in engines/process, it is Python's standard library alone.
+Up to walls, and in engines/process, it is Python's standard library alone.
 """

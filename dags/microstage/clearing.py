@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,13 +11,9 @@ import docker
 from docker.errors import APIError, NotFound
 
 from microstage.contract import Run
+from microstage.walls import install
 
 STOP_SECONDS = 2  # the contract: SIGTERM ends a stage within two seconds
-
-
-def install() -> str:
-    """Return the name of this installation: several may share one Docker Engine."""
-    return os.environ.get("MICROSTAGE_INSTALL") or "microstage"
 
 
 def remove(

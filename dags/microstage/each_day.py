@@ -9,7 +9,8 @@ several days in one run, several share a container, too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,14 +81,17 @@ def in_words(state: str | None, days: dict[str, Any]) -> str:
     return "; ".join(words)
 
 
-def at_once(engine: Mapping[str, Any], limits: Limits) -> int:
+def at_once(cores: int, memory: int, limits: Limits) -> int:
     """Return how many days are run at once: one for each core, if memory holds what all may take.
 
     The row's `cpus` are what a step may use at most: on a small day it is one.
-
-    engine: what it says of its machine.
     """
-    return max(1, min(int(engine["NCPU"]), int(engine["MemTotal"]) // limits.memory))
+    return max(1, min(cores, memory // limits.memory))
+
+
+def machine() -> tuple[int, int]:
+    """Return cores and bytes of memory of this machine; the engine's is the same, by its data."""
+    return os.cpu_count() or 1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class EachDay(StageOperator):
@@ -141,7 +145,7 @@ class EachDay(StageOperator):
         pipeline, data = self.load_pipeline()
         row = pipeline.row(self.stage)
         client = self._begin(run, row)
-        number = at_once(client.info(), row.limits)
+        number = at_once(*machine(), row.limits)
         self.log.info("%s to %s: %d days, %d at once.", days[0], days[-1], len(days), number)
         threads = number
         if does_days(client, self.image, row):

@@ -54,12 +54,18 @@ def identity(files: Mapping[str, Path]) -> Identity | None:
         return None
 
 
-def variables(row: Row) -> dict[str, str]:
-    """Return what a stage is given in its environment. Raises StageError (64)."""
-    if missing := [name for name in row.env if not os.environ.get(name)]:
+def variables(
+    row: Row, given: Mapping[str, str] = os.environ, *, guarded: bool = False
+) -> dict[str, str]:
+    """Return what a stage is given in its environment. Raises StageError (64).
+
+    guarded: what is a secret is left to the guard, which alone has it.
+    """
+    named = () if guarded else row.env
+    if missing := [name for name in named if not given.get(name)]:
         raise StageError(
             USAGE,
             f"{row.where}: the environment that it is started from lacks {', '.join(missing)}.",
         )
     threads = str(max(1, int(row.limits.cpus)))
-    return {"OMP_NUM_THREADS": threads, **{name: os.environ[name] for name in row.env}}
+    return {"OMP_NUM_THREADS": threads, **{name: given[name] for name in named}}

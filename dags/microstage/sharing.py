@@ -19,6 +19,7 @@ from microstage.errors import TRY_AGAIN
 from microstage.jobs import Job
 
 COMMAND = "days"
+MOST = 16  # days of a batch: none is published before all of them have ended
 MAX_BYTES = 64 * 1024  # of what a stage says about a day
 
 

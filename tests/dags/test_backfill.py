@@ -84,7 +84,7 @@ def test_no_more_days_run_at_once_than_memory_holds_by_their_limits(
 ) -> None:
     limits = Limits(cpus=2, memory=2 * 2**30, pids=64, timeout=60)
 
-    assert expected == at_once({"NCPU": cores, "MemTotal": memory * 2**30}, limits)
+    assert expected == at_once(cores, memory * 2**30, limits)
 
 
 def test_what_is_up_to_date_is_not_run_again(

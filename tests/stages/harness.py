@@ -22,8 +22,8 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from microstage.endpoint import endpoint
-from microstage.engines.container import hardening
 from microstage.table import Limits
+from microstage.walls import hardening
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGES = sorted(

@@ -16,13 +16,12 @@ from contract.formats import FORMATS
 
 from microstage.contract import Exit, Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
-from microstage.engines.container import CONTRACT, CONTRACT_LABEL
-from microstage.engines.days import DAYS, DAYS_LABEL
 from microstage.errors import MEANING
 from microstage.jobs import Job, resolve
 from microstage.pipelines import Pipeline, load_pipeline
 from microstage.sharing import COMMAND, provide
 from microstage.table import Row
+from microstage.walls import CONTRACT, CONTRACT_LABEL, DAYS, DAYS_LABEL
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/contract.md").read_text("utf-8")

@@ -5,9 +5,7 @@ Used by the operator and by scripts/run_stage, so a stage meets the same walls w
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +13,18 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import LogConfig, Mount
+from docker.types import Mount
 from requests.exceptions import RequestException
 
-from microstage.clearing import STOP_SECONDS, install, remove
+from microstage.clearing import STOP_SECONDS, remove
 from microstage.contract import Exit, Run
 from microstage.data_folder import DataFolder
 from microstage.endpoint import endpoint
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.inputs import variables
 from microstage.jobs import Job
-from microstage.table import Limits
+from microstage.walls import CONTRACT, CONTRACT_LABEL, GUARD, hardening, labels, network_of
 
-CONTRACT_LABEL, CONTRACT = "org.microstage.contract", "1"
-SWEEP_AFTER = 120  # seconds past its time limit after which a container has no owner any more
 MAX_LINE = 4000
 ENGINE_ERRORS = (DockerException, RequestException)
 
@@ -72,31 +68,16 @@ def _inspect(client: docker.APIClient, image: str) -> dict[str, Any] | None:
     return found
 
 
-def labels(job: Job, run: Run, seconds: int) -> dict[str, str]:
-    """Return what a container says about whose it is, and until when it may live.
-
-    seconds: how long it may run.
-    """
-    return {
-        "microstage.install": install(),
-        "microstage.key": run.instance,
-        "microstage.pipeline": job.pipeline.name,
-        "microstage.stage": job.row.stage,
-        "microstage.dag": run.dag,
-        "microstage.run": run.run,
-        "microstage.task": run.task,
-        "microstage.map": str(run.map),
-        "microstage.try": str(run.attempt),
-        "microstage.day": run.day,
-        "microstage.deadline": str(int(time.time()) + seconds + SWEEP_AFTER),
-    }
+def is_guard(client: docker.APIClient) -> bool:
+    """Tell whether what answers is the guard, which has the secrets of the rows itself."""
+    return bool(client.version().get("Platform", {}).get("Name") == GUARD)
 
 
 def network_mode(client: docker.APIClient, network: str) -> str:
     """Return the engine's name for a row's network. Raises StageError (75) when it is not there."""
+    name = network_of(network)
     if network in ("", "bridge"):
-        return network or "none"
-    name = f"{install()}_{network}"
+        return name
     if not any(found["Name"] == name for found in client.networks(names=[name])):
         raise StageError(
             TRY_AGAIN,
@@ -104,25 +85,6 @@ def network_mode(client: docker.APIClient, network: str) -> str:
             "docker compose up --wait.",
         )
     return name
-
-
-def hardening(limits: Limits, *, network: str = "none") -> dict[str, Any]:
-    """Return the walls, as arguments of docker-py's create_host_config."""
-    cpus = min(limits.cpus, os.cpu_count() or 1)  # the engine refuses more than there are
-    return {
-        "read_only": True,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "init": True,  # PID 1 ignores signals that it does not handle; tini passes them on
-        "pids_limit": limits.pids,
-        "nano_cpus": int(cpus * 1e9),
-        "mem_limit": limits.memory,
-        "memswap_limit": limits.memory,  # equal: no swap on top of it
-        "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - in there
-        "network_mode": network,
-        # The task log has it all; a stage must not fill the engine's disk with it.
-        "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "1"}),
-    }
 
 
 @dataclass(frozen=True)
@@ -200,7 +162,7 @@ class ContainerEngine:
             image=self.image_id,
             command=command,
             user=f"{uid}:{gid}",
-            environment=variables(job.row),
+            environment=variables(job.row, guarded=bool(job.row.env) and is_guard(client)),
             use_config_proxy=False,  # what ~/.docker/config.json has for others, passwords included
             labels=labels(job, self.run, seconds),
             host_config=client.create_host_config(

@@ -19,7 +19,6 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
-from microstage.clearing import install
 from microstage.clearing import remove as remove_container
 from microstage.contract import Engine, Exit, Run
 from microstage.data_folder import STAGING, DataFolder
@@ -27,11 +26,10 @@ from microstage.engines.container import ContainerEngine
 from microstage.errors import TRY_AGAIN, StageError
 from microstage.jobs import Job, spoken
 from microstage.publishing import remove
-from microstage.sharing import COMMAND, ending, provide
+from microstage.sharing import COMMAND, MOST, ending, provide
 from microstage.table import Row
+from microstage.walls import DAYS, DAYS_LABEL, install
 
-DAYS_LABEL, DAYS = "org.microstage.days", "1"
-MOST = 16  # days of a batch: none is published before all of them have ended
 PATIENCE = 1.0  # seconds that a job waits for others while it could run
 LINE = re.compile(r"(\d{4}-\d\d-\d\d)(?:  (.*))?", re.DOTALL)
 

@@ -18,9 +18,9 @@ from pipeline import TABLE, Case, Pipeline, job_of, reads
 from warm import PACKAGES, WarmEngine
 
 from microstage.data_folder import SUMMARY
-from microstage.engines.days import DAYS, DAYS_LABEL
 from microstage.errors import TRY_AGAIN
 from microstage.sharing import COMMAND
+from microstage.walls import DAYS, DAYS_LABEL
 
 # What a run that fails is tried again without, to tell what it ran into.
 LIFTED: dict[str, dict[str, Any]] = {

@@ -44,9 +44,9 @@ from harness import Input, fail, finished
 from pipeline import TABLE, as_csv, reads
 
 from microstage.data_folder import SUMMARY
-from microstage.engines.container import CONTRACT, CONTRACT_LABEL
 from microstage.errors import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.table import Row
+from microstage.walls import CONTRACT, CONTRACT_LABEL
 
 REPEATED = 1000  # times: the rows of a table, for a run that lasts
 PATIENCE = 30  # seconds until a stage gives up a service that is not there

@@ -1,0 +1,109 @@
+"""Checks that the guard can keep what it promises here, and serves until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from http import HTTPStatus
+
+from guard.calls import Calls
+from guard.compose import LINK_LOCAL
+from guard.engine import Engine
+from guard.refusals import RefusedError
+from guard.routes import API
+from guard.serve import Server, say
+from guard.settings import Settings
+from guard.tables import Tables
+
+# On it there is nobody but containers that do not hear each other; by its addresses, which are in
+# the containers' table of routes, the engine's machine would be asked otherwise. The range leaves
+# out those that clouds use: 169.254.169.254, 169.254.170.2.
+NETWORK = {
+    "Name": LINK_LOCAL,
+    "Driver": "bridge",
+    "Internal": True,
+    "IPAM": {"Config": [{"Subnet": "169.254.0.0/16", "IPRange": "169.254.64.0/18"}]},
+    "Options": {
+        "com.docker.network.bridge.enable_icc": "false",
+        "com.docker.network.bridge.inhibit_ipv4": "true",
+    },
+}
+
+
+async def check_version(engine: Engine) -> None:
+    """Raise RefusedError unless the engine speaks the API that is needed."""
+    answer = await engine.call("GET", "/version")
+    if not answer.failed:
+        return
+    raise RefusedError(
+        f"This Docker Engine does not speak API {API}, which mounts directories of a volume; "
+        "take Docker Engine 26 or newer."
+    )
+
+
+async def check_volume(engine: Engine, settings: Settings) -> None:
+    """Raise RefusedError unless the volume is the data folder."""
+    answer = await engine.call("GET", f"/volumes/{settings.volume}")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        raise RefusedError(f"There is no volume {settings.volume}; docker compose up makes it.")
+    found = answer.json
+    expected = {"type": "none", "o": "rbind", "device": settings.data}
+    if found.get("Driver") == "local" and found.get("Options") == expected:
+        return
+    raise RefusedError(
+        f"The volume {settings.volume} is not the folder {settings.data}, which MICROSTAGE_DATA of "
+        f".env names: docker compose down, docker volume rm {settings.volume} (the data stays "
+        "where it is), docker compose up --wait."
+    )
+
+
+async def provide_network(engine: Engine) -> None:
+    """Make the dead link that keeps stages from link-local addresses. Raises RefusedError."""
+    path = f"/networks/{LINK_LOCAL}"
+    answer = await engine.call("GET", path)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        made = await engine.call("POST", "/networks/create", NETWORK)
+        answer = await engine.call("GET", path)  # another guard may have been faster
+        if answer.failed:
+            raise RefusedError(f"The network {LINK_LOCAL} cannot be made: {made.json['message']}")
+    found = answer.json
+    same = all(found[key] == NETWORK[key] for key in ("Driver", "Internal", "Options"))
+    if not same or found["IPAM"]["Config"][0]["Subnet"] != "169.254.0.0/16":
+        raise RefusedError(
+            f"The network {LINK_LOCAL} is not what it is to be: docker network rm {LINK_LOCAL}."
+        )
+
+
+async def run(settings: Settings) -> None:
+    """Check, and serve."""
+    engine = Engine(settings.engine)
+    server = Server(engine, Calls(settings, engine, Tables(say)))
+    await check_version(engine)
+    await check_volume(engine, settings)
+    await provide_network(engine)
+    loop, me = asyncio.get_running_loop(), asyncio.current_task()
+    assert me  # noqa: S101 - this is a task
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, me.cancel)
+    say(f"The guard listens at {settings.socket}, and lets {settings.most} containers be.")
+    await server.serve(settings.socket)
+
+
+def main() -> int:
+    """Return the exit code: 0 when it was told to end, 78 (EX_CONFIG) when it may not start."""
+    try:
+        asyncio.run(run(Settings.from_environment()))
+    except (KeyError, ValueError) as error:
+        say(f"The guard lacks a setting, or it is none: {error}.")
+        return 78
+    except RefusedError as error:
+        say(f"The guard does not start: {error}")
+        return 78
+    except asyncio.CancelledError:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

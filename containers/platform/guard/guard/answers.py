@@ -1,0 +1,60 @@
+"""What a client gets of the engine's answers: what a stage's run needs, and nothing else.
+
+No environment, which has secrets; no path of the engine's machine; nothing of containers and
+networks of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from guard.compose import OURS
+from guard.routes import API
+from microstage.walls import GUARD
+
+STATE = ("Status", "Running", "Paused", "OOMKilled", "Dead", "ExitCode", "StartedAt", "FinishedAt")
+
+
+def _some(found: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: found[key] for key in keys if key in found}
+
+
+def version(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which API is spoken, and by whom."""
+    platform = {"Name": GUARD}
+    spoken = {"ApiVersion": API, "MinAPIVersion": API}
+    return {"Platform": platform, **_some(found, "Version", "Os", "Arch"), **spoken}
+
+
+def image(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an image: which one it is, and what it says of itself."""
+    said = {"Labels": (found.get("Config") or {}).get("Labels") or {}}
+    return {
+        **_some(found, "Id", "RepoTags", "Created", "Architecture", "Os", "Size"),
+        "Config": said,
+    }
+
+
+def container(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a container: which one it is, how it is, and whose."""
+    config = _some(found["Config"], "Tty", "Image")
+    config["Labels"] = _labels(found["Config"].get("Labels"))
+    state = _some(found["State"], *STATE)
+    return {**_some(found, "Id", "Name", "Created", "Image"), "State": state, "Config": config}
+
+
+def listed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a line of the list of containers."""
+    line = _some(found, "Id", "Names", "Image", "ImageID", "Created", "State", "Status")
+    return {**line, "Labels": _labels(found.get("Labels"))}
+
+
+def network(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network: that it is there."""
+    return _some(found, "Name", "Id", "Driver", "Scope")
+
+
+def _labels(found: Mapping[str, str] | None) -> dict[str, str]:
+    """Return those that the client gave it."""
+    return {k: v for k, v in (found or {}).items() if k.startswith("microstage.") and k != OURS}

@@ -1,0 +1,67 @@
+"""The guard's own containers: those that it has made, which its label says after a restart, too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from guard.compose import OURS
+from guard.engine import Engine
+from guard.refusals import RefusedError
+
+
+class Owned:
+    """The containers of this installation's guard, and how many there may be."""
+
+    def __init__(self, engine: Engine, install: str, most: int) -> None:
+        self._engine = engine
+        self._mark = f"{OURS}={install}"
+        self._install = install
+        self._most = most
+        self._coming = 0
+        self._seen: set[str] = set()
+
+    async def check(self, container: str) -> None:
+        """Raise RefusedError, as if it were not there, for a container that is not ours."""
+        if container in self._seen:
+            return
+        answer = await self._engine.call("GET", f"/containers/{container}/json")
+        found = {} if answer.failed else answer.json["Config"].get("Labels") or {}
+        if found.get(OURS) != self._install:
+            raise RefusedError("No such container, of those that the guard has made.", 404)
+        self._seen.add(container)
+
+    def forget(self, container: str) -> None:
+        """Let go of one that has been removed."""
+        self._seen.discard(container)
+
+    async def list(self, *labels: str) -> list[dict[str, Any]]:
+        """Return our containers that have these labels, whether they run or not."""
+        filters = json.dumps({"label": [self._mark, *labels]})
+        answer = await self._engine.call("GET", "/containers/json", all="1", filters=filters)
+        if answer.failed:
+            raise RefusedError("The Docker Engine lists no containers.", HTTPStatus.BAD_GATEWAY)
+        return list(answer.json)
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[None]:
+        """Hold a place for one more container. Raises RefusedError where there is none."""
+        self._coming += 1  # before the list is asked for: of two at once, both count
+        try:
+            there = len(await self.list())
+            if there + self._coming > self._most:
+                raise RefusedError(
+                    f"There are {there} containers of stages, and {self._most} is the most that "
+                    "AIRFLOW_PARALLELISM of .env allows here; it is tried again.",
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                )
+            yield
+        finally:
+            self._coming -= 1
+
+    def made(self, container: str) -> None:
+        """Remember one that has just been made."""
+        self._seen.add(container)

@@ -1,0 +1,146 @@
+"""The socket: one request a connection, and for attach the stream behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio import Future, StreamReader, StreamWriter
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from guard.calls import Calls
+from guard.engine import CHUNK, Engine
+from guard.refusals import MalformedError, RefusedError
+from guard.request import read_request
+from guard.routes import API, route_of
+
+SECONDS = 10  # that a client may take to send its request
+CONNECTIONS = 512  # at once; a stage has two
+UPGRADED = (
+    b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n"
+    b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+)
+
+
+def say(line: str) -> None:
+    """Write one line to the log."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class Server:
+    """Answers the calls of clients."""
+
+    def __init__(self, engine: Engine, calls: Calls) -> None:
+        self._engine = engine
+        self._calls = calls
+        self._connections = 0
+
+    async def serve(self, path: str) -> None:
+        """Listen at a path, for the group, until it is cancelled."""
+        Path(path).unlink(missing_ok=True)
+        os.umask(0o117)
+        server = await asyncio.start_unix_server(self._client, path, backlog=128)
+        async with server:
+            await server.serve_forever()
+
+    async def _client(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._connections += 1
+        try:
+            if self._connections <= CONNECTIONS:
+                await self._answer(reader, writer)
+        except (OSError, EOFError):
+            pass  # the client has gone
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    async def _answer(self, reader: StreamReader, writer: StreamWriter) -> None:
+        asked = "a request"
+        try:
+            try:
+                async with asyncio.timeout(SECONDS):
+                    request = await read_request(reader)
+            except TimeoutError:
+                raise MalformedError(f"A request comes within {SECONDS} seconds.") from None
+            asked = f"{request.method} {request.path[:200]}"
+            name, named = route_of(request)
+            if name == "attach":
+                await self._stream(named, reader, writer)
+                return
+            working = asyncio.ensure_future(self._calls[name](request, named))
+            if name == "wait" and not await _outlasts(reader, working):
+                return
+            status, content = await working
+        except RefusedError as error:
+            say(f"{error.status} for {asked}: {error}")
+            status, content = error.status, {"message": str(error)}
+        except (OSError, EOFError):
+            raise
+        except Exception as error:  # a fault of ours lets nothing through, and says nothing
+            say(f"500 for {asked}: {error!r}")
+            status, content = HTTPStatus.INTERNAL_SERVER_ERROR, {"message": "The guard failed."}
+        writer.write(_response(status, content))
+        await writer.drain()
+
+    async def _stream(self, container: str, reader: StreamReader, writer: StreamWriter) -> None:
+        """Pass a container's outputs on; what the client sends goes nowhere."""
+        await self._calls.owned.check(container)
+        answer, outputs, ours = await self._engine.attach(container)
+        writer.write(UPGRADED + answer.body)
+        tasks = [
+            asyncio.ensure_future(_copy(outputs, writer)),
+            asyncio.ensure_future(_drop(reader)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ours.close()
+
+
+async def _outlasts(reader: StreamReader, working: Future[Any]) -> bool:
+    """Tell whether the client is there when the work is done; end the work otherwise."""
+    listening = asyncio.ensure_future(reader.read(1))
+    try:
+        await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
+        return working.done()
+    finally:
+        for task in (working, listening):
+            if not task.done():
+                task.cancel()
+
+
+async def _copy(reader: StreamReader, writer: StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await reader.read(CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+
+
+async def _drop(reader: StreamReader) -> None:
+    with suppress(OSError):
+        while await reader.read(CHUNK):
+            pass
+
+
+def _response(status: int, content: Any) -> bytes:
+    if content is None:
+        kind, body = "text/plain", b""
+    elif isinstance(content, str):
+        kind, body = "text/plain; charset=utf-8", content.encode()
+    else:
+        kind, body = "application/json", json.dumps(content).encode() + b"\n"
+    lines = [
+        f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}",
+        f"Api-Version: {API}",
+        "Ostype: linux",
+        "Connection: close",
+    ]
+    if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body

@@ -1,0 +1,69 @@
+"""What a stage's container may do, and what says whose it is.
+
+What asks the engine for it and the guard, which composes it once more, both go by this, so that
+there is one place to change. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from microstage.contract import Run
+from microstage.jobs import Job
+from microstage.table import Limits
+
+CONTRACT_LABEL, CONTRACT = "org.microstage.contract", "1"
+DAYS_LABEL, DAYS = "org.microstage.days", "1"
+GUARD = "Microstage guard"  # what the guard calls itself, where an engine has its platform's name
+SWEEP_AFTER = 120  # seconds past its time limit after which a container has no owner any more
+
+
+def install() -> str:
+    """Return the name of this installation: several may share one Docker Engine."""
+    return os.environ.get("MICROSTAGE_INSTALL") or "microstage"
+
+
+def labels(job: Job, run: Run, seconds: int) -> dict[str, str]:
+    """Return what a container says about whose it is, and until when it may live.
+
+    seconds: how long it may run.
+    """
+    return {
+        "microstage.install": install(),
+        "microstage.key": run.instance,
+        "microstage.pipeline": job.pipeline.name,
+        "microstage.stage": job.row.stage,
+        "microstage.dag": run.dag,
+        "microstage.run": run.run,
+        "microstage.task": run.task,
+        "microstage.map": str(run.map),
+        "microstage.try": str(run.attempt),
+        "microstage.day": run.day,
+        "microstage.deadline": str(int(time.time()) + seconds + SWEEP_AFTER),
+    }
+
+
+def network_of(network: str) -> str:
+    """Return the engine's name for a row's network."""
+    return (network or "none") if network in ("", "bridge") else f"{install()}_{network}"
+
+
+def hardening(limits: Limits, *, network: str = "none") -> dict[str, Any]:
+    """Return the walls, as arguments of docker-py's create_host_config."""
+    cpus = min(limits.cpus, os.cpu_count() or 1)  # the engine refuses more than there are
+    return {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "init": True,  # PID 1 ignores signals that it does not handle; tini passes them on
+        "pids_limit": limits.pids,
+        "nano_cpus": int(cpus * 1e9),
+        "mem_limit": limits.memory,
+        "memswap_limit": limits.memory,  # equal: no swap on top of it
+        "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - in there
+        "network_mode": network,
+        # The task log has it all; a stage must not fill the engine's disk with it.
+        "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "1"}},
+    }
