@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ import pytest
 from guarded import (
     DAY,
     GUARD_IMAGE,
+    GUARD_UID,
     HERE,
     IMAGE,
     INSTALL,
     METADATA,
     TABLE,
     UID,
-    GUARD_UID,
     Place,
     own_engine,
     wait_for,
@@ -103,20 +104,23 @@ class Recorder(docker.APIClient):
         raise KeyboardInterrupt
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def body(place: Place) -> Callable[..., dict[str, Any]]:
     """Return what a task sends to make a container of a row, with an /out that is there."""
 
-    def made(stage: str = "look", **run: Any) -> dict[str, Any]:
+    @cache
+    def recorded(stage: str, who: Run) -> dict[str, Any]:
         job = place.job(stage, model="models/one", window=2)
         client = Recorder(f"unix://{place.guard}", version="auto")
-        who = Run("d", "r", stage, **run)
         image = image_id(client, job.row.image)
         engine = ContainerEngine(lambda: client, place.folder(), image, who, print)
         staging = prepare(place.folder(), place.data / job.target, who.key)
         with pytest.raises(KeyboardInterrupt):
             engine(job, staging)
-        return copy.deepcopy(client.body)
+        return client.body
+
+    def made(stage: str = "look", **run: Any) -> dict[str, Any]:
+        return copy.deepcopy(recorded(stage, Run("d", "r", stage, **run)))
 
     return made
 
@@ -131,7 +135,13 @@ def metadata(place: Place) -> Iterator[str]:
     server = subprocess.Popen([*inside, *serve], stderr=subprocess.DEVNULL)
     try:
         probe = f"import socket; socket.create_connection(('{METADATA}', 80), 1)"
-        wait_for(lambda: not subprocess.run([*inside, "python3", "-c", probe], check=False, stderr=subprocess.DEVNULL).returncode)
+        wait_for(
+            lambda: (
+                not subprocess.run(
+                    [*inside, "python3", "-c", probe], check=False, stderr=subprocess.DEVNULL
+                ).returncode
+            )
+        )
         yield METADATA
     finally:
         server.terminate()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ class Place:
     def dags(self) -> Path:
         return self.root / "dags"
 
-    @property
+    @cached_property
     def engine(self) -> docker.APIClient:
         """A client that nobody guards."""
         return docker.APIClient(self.raw, version="auto")
@@ -152,7 +153,7 @@ class Place:
 
     def wait_for_guard(self) -> None:
         """Wait until it answers."""
-        wait_for(lambda: self.answers())
+        wait_for(self.answers)
 
     def answers(self) -> bool:
         try:
@@ -261,6 +262,4 @@ def request(
 def create(body: Mapping[str, Any] | bytes) -> bytes:
     """Return the bytes of a call that makes a container."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return request(
-        "POST", f"/{API}/containers/create", text, {"Content-Type": "application/json"}
-    )
+    return request("POST", f"/{API}/containers/create", text, {"Content-Type": "application/json"})

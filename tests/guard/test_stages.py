@@ -4,22 +4,19 @@ import json
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from docker.errors import APIError
 from guarded import DAY, IMAGE, INSTALL, SECRET, UID, Place, wait_for
 
 from microstage.clearing import remove, remove_all, sweep
 from microstage.contract import Run
-from microstage.engines.days import DaysEngine
 from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.days import DaysEngine
 from microstage.errors import StageError
-from microstage.jobs import resolve, window_days
+from microstage.jobs import window_days
 
 Body = Callable[..., dict[str, Any]]
 
@@ -101,7 +98,12 @@ def test_a_row_that_leads_outside_does_not_reach_the_metadata_of_a_cloud(
     serve = ["python3", "-m", "http.server", "--bind", gateway, "8000"]
     server = subprocess.Popen([*inside, *serve], stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: b"8000" in subprocess.run([*inside, "ss", "-ltn"], check=True, capture_output=True).stdout)
+        wait_for(
+            lambda: (
+                b"8000"
+                in subprocess.run([*inside, "ss", "-ltn"], check=True, capture_output=True).stdout
+            )
+        )
         outside = place.job("reach", params={"host": gateway, "port": 8000})
         assert {"reached": True} == place.run(outside), "it leads outside all the same"
     finally:
@@ -134,8 +136,13 @@ def test_several_days_share_a_container(place: Place) -> None:
         who = replace(run, day=day)
         alone = ContainerEngine(place.client, place.folder(), image, who, lines.append)
         results[day] = run_job(
-            place.folder(), place.job("day", day), image_id=image, run=who,
-            engine=together.of(alone), log=lines.append, force=True,
+            place.folder(),
+            place.job("day", day),
+            image_id=image,
+            run=who,
+            engine=together.of(alone),
+            log=lines.append,
+            force=True,
         )
 
     threads = [threading.Thread(target=one, args=[day]) for day in days]
@@ -193,7 +200,10 @@ def test_a_row_counts_from_the_next_container_on(place: Place, body: Body) -> No
 
 def body_of_65(sent: dict[str, Any]) -> dict[str, Any]:
     """While the file is broken the row is what it was last."""
-    return {**sent, "HostConfig": {**sent["HostConfig"], "Memory": 65 * 2**20, "MemorySwap": 65 * 2**20}}
+    return {
+        **sent,
+        "HostConfig": {**sent["HostConfig"], "Memory": 65 * 2**20, "MemorySwap": 65 * 2**20},
+    }
 
 
 def test_what_an_earlier_try_left_is_found_and_removed(place: Place, body: Body) -> None:

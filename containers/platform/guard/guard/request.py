@@ -76,12 +76,16 @@ def parse_head(head: bytes) -> tuple[h11.Request, int]:
         raise MalformedError("This is not a request of HTTP/1.1.") from None
     if not isinstance(parsed, h11.Request) or parsed.http_version != b"1.1":
         raise MalformedError("This is not a request of HTTP/1.1.")
-    headers = [name for name, _ in parsed.headers]
-    if len(headers) != len(set(headers)):
+    # By the lines themselves: of lengths that are alike, h11 makes one.
+    sent = [
+        (name.lower(), value.strip()) for name, _, value in (x.partition(b":") for x in lines[1:])
+    ]
+    headers = dict(sent)
+    if len(headers) != len(sent):
         raise MalformedError("A header comes twice.")
     if found := [name.decode() for name in UNKNOWN if name in headers]:
         raise MalformedError(f"The header {found[0]} is not known here.")
-    size = dict(parsed.headers).get(b"content-length", b"0")
+    size = headers.get(b"content-length", b"0")
     if not re.fullmatch(rb"0|[1-9]\d{0,8}", size) or int(size) > MAX_BODY:
         raise MalformedError(
             f"The body of a request has {MAX_BODY} bytes at most, and says how many."
