@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,8 @@ def body(place: Place) -> Callable[..., dict[str, Any]]:
     """Return what a task sends to make a container of a row, with an /out that is there."""
 
     @cache
-    def recorded(stage: str, who: Run) -> dict[str, Any]:
-        job = place.job(stage, model="models/one", window=2)
+    def recorded(stage: str, who: Run, params: str) -> dict[str, Any]:
+        job = place.job(stage, model="models/one", window=2, params=json.loads(params))
         client = Recorder(f"unix://{place.guard}", version="auto")
         image = image_id(client, job.row.image)
         engine = ContainerEngine(lambda: client, place.folder(), image, who, print)
@@ -119,8 +119,11 @@ def body(place: Place) -> Callable[..., dict[str, Any]]:
             engine(job, staging)
         return client.body
 
-    def made(stage: str = "look", **run: Any) -> dict[str, Any]:
-        return copy.deepcopy(recorded(stage, Run("d", "r", stage, **run)))
+    def made(
+        stage: str = "look", params: Mapping[str, Any] | None = None, **run: Any
+    ) -> dict[str, Any]:
+        who = Run(**{"dag": "d", "run": "r", "task": stage, **run})
+        return copy.deepcopy(recorded(stage, who, json.dumps(params or {})))
 
     return made
 

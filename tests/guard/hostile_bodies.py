@@ -118,7 +118,7 @@ HOST = {
     "Dns": [["10.0.0.1"]],
     "DnsOptions": [["ndots:1"]],
     "DnsSearch": [["example.org"]],
-    "PortBindings": [{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "80"}]}],
+    "PortBindings": [{"80/tcp": [{"HostIp": "::", "HostPort": "80"}]}],
     "PublishAllPorts": [True],
     "RestartPolicy": [{"Name": "always"}],
     "AutoRemove": [True],

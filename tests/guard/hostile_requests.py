@@ -274,7 +274,9 @@ RAW = {
     "in the body of a ping": (
         f"GET {P}/_ping HTTP/1.1\r\nHost: x\r\nContent-Length: {len(SNEAKED)}\r\n\r\n{SNEAKED}"
     ),
-    "a body where none is": f"POST {C}/{B}/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}",
+    "a body where none is": (
+        f"POST {C}/{B}/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}"
+    ),
     "an upgrade to HTTP/2": _create(f"Host: x\r\n{LENGTH}\r\nConnection: Upgrade\r\nUpgrade: h2c"),
     "an upgrade of a create": _create(
         f"Host: x\r\n{LENGTH}\r\nConnection: Upgrade\r\nUpgrade: tcp"

@@ -48,8 +48,10 @@ async def check_volume(engine: Engine, settings: Settings) -> None:
     if answer.status == HTTPStatus.NOT_FOUND:
         raise RefusedError(f"There is no volume {settings.volume}; docker compose up makes it.")
     found = answer.json
-    expected = {"type": "none", "o": "rbind", "device": settings.data}
-    if found.get("Driver") == "local" and found.get("Options") == expected:
+    options = {**(found.get("Options") or {})}
+    device = str(options.pop("device", "")).rstrip("/")
+    same = device == settings.data and options == {"type": "none", "o": "rbind"}
+    if found.get("Driver") == "local" and same:
         return
     raise RefusedError(
         f"The volume {settings.volume} is not the folder {settings.data}, which MICROSTAGE_DATA of "

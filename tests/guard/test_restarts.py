@@ -1,0 +1,81 @@
+"""What becomes of a task when the guard, the engine or the client goes away in mid-run."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from guarded import Place, wait_for
+
+from microstage.clearing import remove, remove_all
+from microstage.contract import Run
+
+Body = Callable[..., dict[str, Any]]
+
+
+def test_a_guard_that_comes_back_knows_its_containers_and_the_next_try_clears_them(
+    bare: Place, place: Place
+) -> None:
+    failed: list[Exception] = []
+    job = place.job("wait", params={"seconds": 60})
+
+    def task() -> None:
+        try:
+            place.run(job, run="restart")
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=task)
+    thread.start()
+    ours = {"label": "org.microstage.guard"}
+    left = wait_for(lambda: [c["Id"] for c in place.engine.containers(filters=ours)])
+    guards = place.engine.containers(filters={"ancestor": "microstage/guard:1.0.0"})
+    place.engine.restart(guards[0]["Id"], timeout=5)
+    thread.join(60)
+    place.wait_for_guard()
+
+    assert failed, "the task fails, and is tried again"
+    assert left == remove_all(place.client, Run("d", "restart", "wait"))
+    assert {} == place.run(place.job("wait"), run="restart", attempt=2)
+
+
+def test_a_client_that_goes_away_leaves_no_call_behind(place: Place, body: Body) -> None:
+    client = place.client()
+    sent = body("wait", run="gone", params={"seconds": 60})
+    made = client.create_container_from_config(sent)["Id"]
+    try:
+        client.start(made)
+        for _ in range(20):
+            leaving = place.client()
+            leaving.timeout = 0.2
+            with pytest.raises(Exception, match="timed out"):
+                leaving.wait(made, timeout=0.2)
+            leaving.close()
+        started = time.monotonic()
+        assert client.ping()
+        assert time.monotonic() - started < 5
+    finally:
+        remove(client, made)
+
+
+def test_a_guard_refuses_to_start_on_another_data_folder(place: Place) -> None:
+    other = place.start_guard(MICROSTAGE_HOST_DATA=str(place.root / "moved"))
+    try:
+        assert 78 == place.engine.wait(other)["StatusCode"]
+        told = place.engine.logs(other).decode()
+    finally:
+        place.engine.remove_container(other, force=True)
+
+    assert f"is not the folder {place.root}/moved, which MICROSTAGE_DATA of .env names" in told
+
+
+def test_a_guard_refuses_to_start_where_its_volume_is_missing(place: Place) -> None:
+    other = place.start_guard(MICROSTAGE_INSTALL="another")
+    try:
+        assert 78 == place.engine.wait(other)["StatusCode"]
+        told = place.engine.logs(other).decode()
+    finally:
+        place.engine.remove_container(other, force=True)
+
+    assert "There is no volume another_data; docker compose up makes it." in told
