@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from support import REPOSITORY
 from support.environment import CACHE
+from support.settings import setting
 
 from microstage.contract import Engine, Run, run_job
 from microstage.data_folder import DataFolder
@@ -40,6 +42,7 @@ def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]
     from microstage.endpoint import endpoint  # noqa: PLC0415
     from microstage.engines import container  # noqa: PLC0415
 
+    os.environ.setdefault("MICROSTAGE_INSTALL", setting("COMPOSE_PROJECT_NAME"))
     try:
         client = container.connect()
         sweep(client)

@@ -68,7 +68,7 @@ def _without(*path: str) -> Change:
 
 DEVICE = {"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": "rwm"}
 
-HOST = {
+HOST: dict[str, list[Any]] = {
     "Privileged": [True, "true", 1, False],
     "CapAdd": [["ALL"], ["SYS_ADMIN"], ["CAP_SYS_PTRACE"], []],
     "CapDrop": [[], ["NET_RAW"], None, ["all"], "ALL"],
@@ -160,7 +160,7 @@ HOST = {
     "Mounts": [None, {}, "all", [[]], [None], ["/:/host"]],
 }
 
-TOP = {
+TOP: dict[str, list[Any]] = {
     "User": ["0:0", "root", "0", "", "1234", "1234:0", 1234, None],
     "Entrypoint": [["sh", "-c"], [], "sh", [""]],
     "Image": [
@@ -228,7 +228,7 @@ TOP = {
     "Platform": ["linux/arm64"],
 }
 
-LABELS = {
+LABELS: dict[str, list[Any]] = {
     "microstage.install": ["microstage", "", None],
     "microstage.key": ["look-0000000000000000", "../../x", ""],
     "microstage.pipeline": ["flights", "nobody", "", "../dags", "stages"],

@@ -14,7 +14,7 @@ from guarded import Place
 from microstage.clearing import remove
 
 Body = Callable[..., dict[str, Any]]
-RACES = 30
+RACES = 15
 
 
 @pytest.fixture

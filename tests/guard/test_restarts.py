@@ -46,11 +46,10 @@ def test_a_client_that_goes_away_leaves_no_call_behind(place: Place, body: Body)
     made = client.create_container_from_config(sent)["Id"]
     try:
         client.start(made)
-        for _ in range(20):
+        for _ in range(5):
             leaving = place.client()
-            leaving.timeout = 0.2
             with pytest.raises(Exception, match="timed out"):
-                leaving.wait(made, timeout=0.2)
+                leaving.wait(made, timeout=1)
             leaving.close()
         started = time.monotonic()
         assert client.ping()

@@ -96,7 +96,7 @@ class Calls:
         return HTTPStatus.CREATED, {"Id": made["Id"], "Warnings": []}
 
     async def _image_of(self, name: str) -> Image:
-        """Return the image of a row, as microstage.engines.container finds it. Raises RefusedError."""
+        """Return the image of a row, as microstage.engines.container finds it."""
         _, _, pin = name.partition("@")
         found = await self._found(name) or (await self._found(pin) if pin else None)
         if found is None:

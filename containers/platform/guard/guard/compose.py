@@ -86,7 +86,10 @@ def compose(
     image: Image,
     body: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the body for the engine. Raises RefusedError if the client asks for another container."""
+    """Return the body for the engine.
+
+    Raises RefusedError if the client asks for another container.
+    """
     if image.labels.get(CONTRACT_LABEL) != CONTRACT:
         raise RefusedError(f"{row.where}: its image lacks the label {CONTRACT_LABEL}={CONTRACT}.")
     run = _run(body["Labels"])

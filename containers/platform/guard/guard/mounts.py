@@ -52,7 +52,10 @@ class Known:
 
 
 def asked(settings: Settings, pipeline: Pipeline, mounts: object) -> list[Asked]:
-    """Return what a client asks to have mounted. Raises RefusedError unless each is a plain bind."""
+    """Return what a client asks to have mounted.
+
+    Raises RefusedError unless each is a plain bind.
+    """
     root = "/".join(part for part in (settings.data, pipeline.folder) if part) + "/"
     if type(mounts) is not list:
         raise RefusedError("Mounts is no list.")
@@ -146,7 +149,10 @@ def check_days(row: Row, pipelines: Sequence[str], run: Run, mounts: Sequence[As
 def _reading(
     row: Row, path: str, days: Mapping[str, str], pipelines: Sequence[str]
 ) -> set[tuple[str, str]]:
-    """Return the names and days that a directory is read for. Raises RefusedError if there are none."""
+    """Return the names and days that a directory is read for.
+
+    Raises RefusedError if there are none.
+    """
     read = set()
     for name, template in row.reads.items():
         if (found := _match(template, path, pipelines)) is None:

@@ -40,7 +40,10 @@ class Request:
 
 
 async def read_request(reader: StreamReader) -> Request:
-    """Return the one request of a connection. Raises MalformedError, and EOFError where none comes."""
+    """Return the one request of a connection.
+
+    Raises MalformedError, and EOFError where none comes.
+    """
     received = b""
     while END not in received:
         if len(received) > MAX_HEAD:
