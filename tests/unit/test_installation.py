@@ -170,7 +170,7 @@ def test_the_list_of_images_is_the_folders() -> None:
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     folders = {path.parent.name for path in ROOT.glob("containers/*/Dockerfile")}
-    assert set(listed[1::2]) - folders == {"airflow", "mail", "mlflow", "postgres"}
+    assert set(listed[1::2]) - folders == {"airflow", "guard", "mail", "mlflow", "postgres"}
     assert folders <= set(listed[1::2])
 
 
