@@ -1,5 +1,6 @@
 """A real Airflow on SQLite and a real Docker Engine; only the stage is a small one of shell."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +16,16 @@ from typing import Any
 
 import docker
 import pytest
-from dags_harness import DAY, DAYS_IMAGE, IMAGE, INSTALL
+from dags_harness import DAY, DAYS_IMAGE, IMAGE, INSTALL, wait_for
+from guard.calls import Calls
+from guard.compose import OURS
+from guard.engine import Engine
+from guard.serve import Server
+from guard.settings import Settings
+from guard.tables import Tables
 from shipped import write_pipelines
+
+from microstage.data_folder import DataFolder
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -39,6 +49,7 @@ os.environ.update(
     MICROSTAGE_INSTALL=INSTALL,
     PYTHONPATH=os.pathsep.join([str(DAGS), os.environ.get("PYTHONPATH", "")]),
 )
+RAW = dict(os.environ)  # by which the engine itself is found
 # The shipped pipelines, whatever a user has swapped in them.
 SHIPPED = write_pipelines(Path(HOME, "dags"))
 os.environ["MICROSTAGE_STAGES"] = str(SHIPPED)
@@ -57,7 +68,7 @@ def airflow_database() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
+    client = docker.from_env(environment=RAW)
     yield client
     client.close()
 
@@ -110,12 +121,55 @@ def nothing_left_behind(containers: Callable[[], list[Any]]) -> Iterator[None]:
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data folder."""
+def data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: docker.DockerClient
+) -> Iterator[Path]:
+    """An empty data folder, and a guard between it and the engine, as tasks have one."""
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("MICROSTAGE_DATA", str(folder))
-    return folder
+    options = {"type": "none", "o": "rbind", "device": str(folder)}
+    volume = engine.volumes.create(f"{INSTALL}_data", driver="local", driver_opts=options)
+    try:
+        with guarding(folder) as socket:
+            monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+            yield folder
+    finally:
+        for container in engine.containers.list(all=True, filters={"label": OURS}):
+            if container.labels[OURS] == INSTALL:
+                container.remove(force=True)
+        volume.remove()
+
+
+@contextlib.contextmanager
+def guarding(data: Path) -> Iterator[Path]:
+    """The guard of the checkout, in a thread: it reads the table that the test has written."""
+    with tempfile.TemporaryDirectory(prefix="guard-") as folder:
+        socket = Path(folder, "docker.sock")
+        settings = Settings(str(data), "{}:{}".format(*DataFolder.at(data).owner), most=64)
+        ours = Engine(settings.engine)
+        server = Server(ours, Calls(settings, ours, Tables(print)))
+        loop = asyncio.new_event_loop()
+        serving = loop.create_task(server.serve(str(socket)))
+        thread = threading.Thread(target=loop.run_until_complete, args=[ended(serving)])
+        thread.start()
+        try:
+            wait_for(socket.exists)
+            yield socket
+        finally:
+            loop.call_soon_threadsafe(serving.cancel)
+            thread.join()
+            loop.close()
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Wait until a task has been cancelled, and those of its connections."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture

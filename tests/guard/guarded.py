@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class Place:
     """An engine of its own, its guard, and their folders."""
 
     root: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def raw(self) -> str:
@@ -110,6 +110,30 @@ class Place:
     def engine(self) -> docker.APIClient:
         """A client that nobody guards."""
         return docker.APIClient(self.raw, version="auto")
+
+    def start_engine(self) -> None:
+        """Start the engine, and wait until it answers."""
+        command = ["unshare", "--net", "--mount", "--propagation", "private", "bash", "-c"]
+        command += [
+            "ip link set lo up; "
+            # As if there were no containerd of the machine's: it starts one of its own.
+            "[ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd; "
+            'exec dockerd --data-root "$0/engine" --exec-root "$0/exec" --group 0 '
+            '--pidfile "$0/engine.pid" --host "unix://$0/engine.sock" --log-level warn',
+            str(self.root),
+        ]
+        with (self.root / "engine.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self.process = process
+        wait_for(lambda: process.poll() is not None or engine_answers(self))
+        if process.poll() is not None:
+            pytest.fail(f"no engine: {(self.root / 'engine.log').read_text()[-2000:]}")
+
+    def stop_engine(self) -> None:
+        """Stop the engine, and with it every container."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(60)
 
     def client(self) -> docker.APIClient:
         """A client as tasks have it."""
@@ -201,30 +225,13 @@ def why_not() -> str:
 def own_engine(root: Path) -> Iterator[Place]:
     """A Docker Engine in network and mount namespaces of its own, so that it meets no other one."""
     place = Place(root)
-    command = ["unshare", "--net", "--mount", "--propagation", "private", "bash", "-c"]
-    command += [
-        "ip link set lo up; "
-        # As if there were no containerd of the machine's: it starts one of its own.
-        "[ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd; "
-        'exec dockerd --data-root "$0/engine" --exec-root "$0/exec" --pidfile "$0/engine.pid" '
-        '--host "unix://$0/engine.sock" --group 0 --log-level warn',
-        str(root),
-    ]
-    log = (root / "engine.log").open("wb")
-    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    place.start_engine()
     try:
-        wait_for(lambda: process.poll() is not None or (root / "engine.sock").exists())
-        if process.poll() is not None:
-            pytest.fail(f"no engine: {(root / 'engine.log').read_text()[-2000:]}")
-        wait_for(lambda: engine_answers(place))
-        place.processes.append(process)
         yield place
         for each in place.engine.containers(all=True):
             place.engine.remove_container(each["Id"], force=True)
     finally:
-        process.terminate()
-        process.wait(60)
-        log.close()
+        place.stop_engine()
 
 
 def engine_answers(place: Place) -> bool:

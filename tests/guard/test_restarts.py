@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from guarded import Place, wait_for
+from guarded import GUARD_IMAGE, Place, wait_for
 
 from microstage.clearing import remove, remove_all
 from microstage.contract import Run
@@ -30,7 +30,7 @@ def test_a_guard_that_comes_back_knows_its_containers_and_the_next_try_clears_th
     thread.start()
     ours = {"label": "org.microstage.guard"}
     left = wait_for(lambda: [c["Id"] for c in place.engine.containers(filters=ours)])
-    guards = place.engine.containers(filters={"ancestor": "microstage/guard:1.0.0"})
+    guards = place.engine.containers(filters={"ancestor": GUARD_IMAGE})
     place.engine.restart(guards[0]["Id"], timeout=5)
     thread.join(60)
     place.wait_for_guard()
@@ -38,6 +38,32 @@ def test_a_guard_that_comes_back_knows_its_containers_and_the_next_try_clears_th
     assert failed, "the task fails, and is tried again"
     assert left == remove_all(place.client, Run("d", "restart", "wait"))
     assert {} == place.run(place.job("wait"), run="restart", attempt=2)
+
+
+def test_an_engine_that_comes_back_has_what_was_left_cleared_by_the_next_try(place: Place) -> None:
+    failed: list[Exception] = []
+    job = place.job("wait", params={"seconds": 60})
+
+    def task() -> None:
+        try:
+            place.run(job, run="engine")
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=task)
+    thread.start()
+    ours = {"label": "org.microstage.guard"}
+    left = wait_for(lambda: [c["Id"] for c in place.engine.containers(filters=ours)])
+    place.stop_engine()
+    thread.join(60)
+    place.start_engine()
+    guard = place.engine.containers(all=True, filters={"ancestor": GUARD_IMAGE})
+    place.engine.start(guard[0]["Id"])  # as its restart policy would
+    place.wait_for_guard()
+
+    assert failed, "the task fails, and is tried again"
+    assert left == remove_all(place.client, Run("d", "engine", "wait"))
+    assert {} == place.run(place.job("wait"), run="engine", attempt=2)
 
 
 def test_a_client_that_goes_away_leaves_no_call_behind(place: Place, body: Body) -> None:

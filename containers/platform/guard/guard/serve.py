@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from asyncio import Future, StreamReader, StreamWriter
 from contextlib import suppress
@@ -42,8 +41,8 @@ class Server:
     async def serve(self, path: str) -> None:
         """Listen at a path, for the group, until it is cancelled."""
         Path(path).unlink(missing_ok=True)
-        os.umask(0o117)
         server = await asyncio.start_unix_server(self._client, path, backlog=128)
+        Path(path).chmod(0o660)  # before, nobody else could write to it, as umasks are
         async with server:
             await server.serve_forever()
 
