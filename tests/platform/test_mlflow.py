@@ -131,7 +131,11 @@ class Recorded(NamedTuple):
             ("POST", f"{API}/runs/log-metric", {**run, "key": "a", "value": 1, "timestamp": 1}),
             ("POST", f"{API}/runs/set-tag", {**run, "key": "a", "value": "b"}),
             ("PUT", self.artifact, b"a tree"),
-            ("POST", f"{API}/model-versions/create", {"name": self.name, "source": self.source}),
+            (
+                "POST",
+                f"{API}/model-versions/create",
+                {"name": self.name, "source": self.source, **run},
+            ),
             ("POST", f"{API}/model-versions/set-tag", {**version, "key": "a", "value": "b"}),
             ("POST", f"{API}/registered-models/alias", {**version, "alias": "production"}),
             ("POST", f"{API}/registered-models/set-tag", {**version, "key": "a", "value": "b"}),

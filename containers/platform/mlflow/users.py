@@ -20,6 +20,10 @@ STAGES = "stages"
 RECORDED = "tags.`microstage.key` != ''"  # the tag of all that containers/registry records
 
 
+class RefusedError(Exception):
+    """The status and the words with which MLflow refuses something."""
+
+
 class Client:
     """A user of MLflow's REST API: https://mlflow.org/docs/latest/self-hosting/security/."""
 
@@ -32,15 +36,26 @@ class Client:
         }
 
     def call(self, method: str, path: str, **fields: object) -> dict[str, Any]:
-        """Ask the API: GET sends the fields as parameters, all else as JSON. Raises HTTPError."""
+        """Ask the API: GET sends fields as parameters, all else as JSON. Raises RefusedError."""
         query = f"?{urllib.parse.urlencode(fields)}" if method == "GET" else ""
         body = None if method == "GET" else json.dumps(fields).encode()
         request = urllib.request.Request(  # noqa: S310 - of this container
             f"{SERVER}/api/{path}{query}", body, self._headers, method=method
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - likewise
-            content: dict[str, Any] = json.loads(answer.read() or b"{}")
-            return content
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - likewise
+                content: dict[str, Any] = json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            raise RefusedError(error.code, error.read()[:300].decode()) from None
+        return content
+
+    def make(self, path: str, **fields: object) -> None:
+        """Make something, unless it is there. Raises RefusedError."""
+        try:
+            self.call("POST", path, **fields)
+        except RefusedError as error:
+            if "RESOURCE_ALREADY_EXISTS" not in str(error):
+                raise
 
     def pages(self, method: str, path: str, key: str, **fields: object) -> Iterator[dict[str, Any]]:
         """Yield what a search finds, page by page."""
@@ -57,8 +72,8 @@ class Client:
         while True:
             try:
                 self.call("GET", "2.0/mlflow/users/current")
-            except urllib.error.HTTPError as error:
-                if error.code == 401:
+            except RefusedError as error:
+                if error.args[0] == 401:
                     return False
                 raise
             except OSError:  # it is not up yet
@@ -74,10 +89,10 @@ def provide(password: str, admin_password: str) -> None:
     """
     try:
         make(password, admin_password)
-    except urllib.error.HTTPError as error:
+    except RefusedError as error:
         raise SystemExit(
-            f"MLflow refuses to make the user {STAGES} ({error.code}: {error.read()[:300]!r}): see "
-            "that MLFLOW_STAGES_PASSWORD in .env has 12 characters or more, then docker compose up"
+            f"MLflow refuses to make the user {STAGES} {error}: see that MLFLOW_STAGES_PASSWORD in "
+            ".env has 12 characters or more, then docker compose up --wait"
         ) from None
 
 
@@ -86,14 +101,9 @@ def make(password: str, admin_password: str) -> None:
     if Client(STAGES, password).is_known():
         return
     admin = Client("admin", admin_password)
-    try:
-        admin.call("POST", "2.0/mlflow/users/create", username=STAGES, password=secrets.token_hex())
-    except urllib.error.HTTPError as error:
-        if b"RESOURCE_ALREADY_EXISTS" not in error.read():
-            raise
+    admin.make("2.0/mlflow/users/create", username=STAGES, password=secrets.token_hex())
     for kind, name in recorded(admin):
-        admin.call(
-            "POST",
+        admin.make(
             "3.0/mlflow/users/permissions/grant",
             username=STAGES,
             resource_type=kind,
