@@ -17,6 +17,7 @@ from stack import ROOT
 
 VERSION = "1.0.0"
 SBOM = "usr/share/sbom/image.cdx.json"
+LOCK = "usr/share/sbom/debian.lock"
 
 
 @dataclass(frozen=True)

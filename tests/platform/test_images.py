@@ -8,7 +8,7 @@ from email.parser import Parser
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from images import SBOM, VERSION, Builder, all_images, docker, files, inspect
+from images import LOCK, SBOM, VERSION, Builder, all_images, docker, files, inspect
 from stack import ROOT
 
 # Python with wheels; Python without a module of its own; no Python.
@@ -43,6 +43,30 @@ def test_the_list_in_an_image_is_cyclonedx_and_names_just_what_is_there(name: st
     expected = {(kind, n.replace("%3A", ":"), v.replace("%3A", ":")) for kind, n, v in listed}
     assert expected == packages(reference)
     assert f"/{SBOM}" == inspect(reference)["Config"]["Labels"]["org.microstage.sbom"]
+
+
+@pytest.mark.parametrize("name", all_images())
+def test_the_lock_beside_it_has_every_debian_package_with_its_digest(name: str) -> None:
+    reference = f"microstage/{name}:{VERSION}"
+    found = dict(files(reference))
+    lines = [line.split() for line in found[LOCK].decode().splitlines()]
+
+    expected = {(name, version) for kind, name, version in packages(reference) if kind == "deb"}
+    assert expected == {(name, version) for name, version, _, _ in lines}
+    assert sorted(lines) == lines
+    assert [] == [line for line in lines if not re.fullmatch("[0-9a-f]{64}", line[3])]
+
+
+def test_a_digest_in_a_lock_is_that_of_the_package_that_debian_has() -> None:
+    lock = dict(files(f"microstage/split_lua:{VERSION}"))[LOCK].decode()
+    name, version, architecture, digest = next(
+        line.split() for line in lock.splitlines() if line.startswith("tini ")
+    )
+    download = f"apt-get -qq update && cd /tmp && apt-get -qq download {name}={version}"
+    builder = ["--entrypoint=bash", f"microstage/builder:{VERSION}", "-c"]
+    out = docker("run", "--rm", *builder, f"{download} && sha256sum {name}_*_{architecture}.deb")
+
+    assert digest == out.split()[-2]
 
 
 def test_two_builds_from_nothing_give_the_same_images(builder: Builder) -> None:
