@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from dags_harness import DAY, IMAGE, INSTALL, wait_for
 from docker.errors import NotFound
+from guard.compose import OURS
 
+from microstage import walls
 from microstage.engines import container
 from microstage.operator import StageOperator
 
@@ -90,6 +92,7 @@ def test_a_container_past_its_deadline_is_swept_by_the_next_stage(
     run_stage: Callable[..., dict[str, Any]], engine: Any, containers: Containers
 ) -> None:
     labels = {"microstage.install": INSTALL, "microstage.stage": "other", "microstage.key": "x"}
+    labels[OURS] = INSTALL  # as the guard labels what it makes
     late, busy, foreign = (
         engine.containers.run(
             IMAGE,
@@ -113,7 +116,7 @@ def test_a_kill_while_the_container_is_created_removes_it(
     run_stage: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = StageOperator(task_id="stage", ds=DAY, force=False)
-    labels = container.labels
+    labels = walls.labels
 
     def killed_meanwhile(*arguments: Any) -> dict[str, str]:
         operator.on_kill()

@@ -14,7 +14,7 @@ from typing import Any
 from guard.calls import Calls
 from guard.engine import CHUNK, Engine
 from guard.refusals import MalformedError, RefusedError
-from guard.request import read_request
+from guard.request import Request, read_request
 from guard.routes import API, route_of
 
 SECONDS = 10  # that a client may take to send its request
@@ -60,11 +60,7 @@ class Server:
     async def _answer(self, reader: StreamReader, writer: StreamWriter) -> None:
         asked = "a request"
         try:
-            try:
-                async with asyncio.timeout(SECONDS):
-                    request = await read_request(reader)
-            except TimeoutError:
-                raise MalformedError(f"A request comes within {SECONDS} seconds.") from None
+            request = await _read(reader)
             asked = f"{request.method} {request.path[:200]}"
             name, named = route_of(request)
             if name == "attach":
@@ -77,7 +73,7 @@ class Server:
         except RefusedError as error:
             say(f"{error.status} for {asked}: {error}")
             status, content = error.status, {"message": str(error)}
-        except (OSError, EOFError):
+        except (ConnectionError, EOFError):
             raise
         except Exception as error:  # a fault of ours lets nothing through, and says nothing
             say(f"500 for {asked}: {error!r}")
@@ -100,6 +96,14 @@ class Server:
             for task in tasks:
                 task.cancel()
             ours.close()
+
+
+async def _read(reader: StreamReader) -> Request:
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await read_request(reader)
+    except TimeoutError:
+        raise MalformedError(f"A request comes within {SECONDS} seconds.") from None
 
 
 async def _outlasts(reader: StreamReader, working: Future[Any]) -> bool:
