@@ -71,6 +71,11 @@ verb = "wait"
 writes = {{ to = "waited/{{ds}}" }}
 network = false
 
+[stages.long]
+like = "wait"
+limits = {{ timeout = "1h" }}
+writes = {{ to = "long/{{ds}}" }}
+
 [stages.absent]
 like = "wait"
 image = "microstage/absent:1"

@@ -168,7 +168,7 @@ def test_a_year_of_days_is_mounted(place: Place) -> None:
 def test_a_silent_stage_is_not_cut_off(place: Place) -> None:
     seconds = int(os.environ.get("MICROSTAGE_TEST_SILENCE") or 12)  # longer than a client may take
 
-    assert {} == place.run(place.job("wait", params={"seconds": seconds}))
+    assert {} == place.run(place.job("long", params={"seconds": seconds}))
 
 
 def test_an_image_that_is_absent_is_told_with_the_way_to_get_it(place: Place) -> None:
