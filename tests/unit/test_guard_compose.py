@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from docker.types import HostConfig, Mount
 from guard.compose import LINK_LOCAL, OURS, Image, compose, host_config
 from guard.mounts import asked, check_days, check_one
 from guard.refusals import RefusedError
-from guard.settings import Settings
+from guard.settings import Secrets, Settings
 from unit_harness import PIPELINE, ROW
 
 from microstage.contract import Run
@@ -230,3 +231,19 @@ def test_several_days_may_share_a_container_and_only_what_their_row_reads(tmp_pa
             check_mounts(run, [*mounts[:number], other, *mounts[number + 1 :]])
     with pytest.raises(RefusedError):
         check_mounts(replace(run, day=DAY), mounts)
+
+
+# --- settings
+
+
+def test_a_secret_is_a_file_or_else_of_the_environment_and_nobody_is_told_which_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "TOKEN").write_text("of the file\n")
+    for name in ("TOKEN", "USER_NAME"):
+        monkeypatch.setenv(name, "of the environment")
+    secrets = Secrets(tmp_path)
+
+    assert ("of the file", "of the environment") == (secrets["TOKEN"], secrets["USER_NAME"])
+    assert secrets.get("ABSENT") is None
+    assert ([], "Secrets()") == (list(secrets), repr(secrets))

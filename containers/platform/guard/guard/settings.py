@@ -7,22 +7,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from guard.refusals import RefusedError
 from microstage.walls import install
 
 SECRETS = Path("/run/secrets")
 
 
 class Secrets(Mapping[str, str]):
-    """Variables of stages: each is a file of its name in small letters, or of the environment."""
+    """Variables of stages: each is a file of its name, or else of the environment."""
 
     def __init__(self, folder: Path = SECRETS) -> None:
         self._folder = folder
 
     def __getitem__(self, name: str) -> str:
         try:
-            return (self._folder / name.lower()).read_text(encoding="utf-8").rstrip("\n")
+            return (self._folder / name).read_text(encoding="utf-8").rstrip("\n")
         except FileNotFoundError:
             return os.environ[name]
+        except PermissionError:
+            raise RefusedError(
+                f"The guard may not read the secret {name}, which is for uid {os.geteuid()}."
+            ) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(())  # nobody is told which there are
