@@ -1,5 +1,6 @@
 """What holds of a checkout and of the .env that is made from it, without Docker."""
 
+import os
 import re
 import shutil
 import stat
@@ -61,6 +62,16 @@ def test_an_env_is_for_its_owner_alone_and_has_every_setting(checkout: Path) -> 
 
     assert stat.S_IMODE((checkout / ".env").stat().st_mode) == 0o600
     assert [name for name, value in settings.items() if not value] == []
+
+
+def test_the_guards_folder_is_for_the_group_that_may_use_docker(checkout: Path) -> None:
+    settings = make_env(checkout)
+    folder = Path(settings["GUARD_SOCKET"]).parent
+
+    assert checkout / ".guard" == folder
+    if os.geteuid() == 0 or int(settings["DOCKER_GID"]) in os.getgroups():
+        assert 0o2770 == stat.S_IMODE(folder.stat().st_mode)
+        assert int(settings["DOCKER_GID"]) == folder.stat().st_gid
 
 
 def test_two_installations_share_no_secret(checkout: Path) -> None:
