@@ -24,6 +24,7 @@ SETTINGS = {
 FIRST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 THEN = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
+DENIED = "Permission denied"  # MLflow's words for what a user may not do
 
 # What a message of the libraries means, in the words of who has to mend it; the first that fits.
 FAULTS = {
@@ -95,6 +96,9 @@ def mlflow_client(name: str) -> Iterator[tuple[Any, Any]]:
         try:
             model = client.get_registered_model(name)
         except MlflowException as error:
+            # Every user may read; of a path that is not its own MLflow tells its admin alone.
+            if error.get_http_status_code() == 403 and DENIED in str(error):
+                raise nothing_there() from error
             if not str(error).startswith("RESOURCE_DOES_NOT_EXIST"):
                 raise
         os.environ.update({setting: THEN[setting] for setting in ours})
@@ -139,7 +143,7 @@ def failure(status: int, message: str) -> StageError:
             WRONG_USAGE,
         )
     if "failed with error code 404" in message or "Invalid url" in message:
-        return StageError(f"No MLflow is at {address()}: check MLFLOW_TRACKING_URI", WRONG_USAGE)
+        return nothing_there()
     if status >= 500 or status in (408, 429):
         for pattern, words in FAULTS.items():
             if found := re.search(pattern, message):
@@ -148,9 +152,14 @@ def failure(status: int, message: str) -> StageError:
     return StageError(f"MLflow at {address()} refuses it: {message[:300]}")
 
 
+def nothing_there() -> StageError:
+    """Return what it means that something else than MLflow answers."""
+    return StageError(f"No MLflow is at {address()}: check MLFLOW_TRACKING_URI", WRONG_USAGE)
+
+
 def refusal(status: int, message: str) -> StageError:
     """Return what it means that MLflow does not let us in, or not do this."""
-    if status == 403 and "Permission denied" in message:
+    if status == 403 and DENIED in message:
         user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
         return StageError(
             f"MLflow at {address()} does not let {user!r} change what another user has made there: "
