@@ -44,6 +44,12 @@ files = {Path(file.locate()) for one in alone for file in found[one].files or []
 files |= {Path(cache_from_source(file)) for file in files if file.suffix == ".py"}
 print(sum(file.stat().st_size for file in files if file.is_file()))
 """
+# Run in the container: what its processes have had of the CPUs.
+CPU = """
+import glob, os
+stats = [open(path).read().rpartition(")")[2].split() for path in glob.glob("/proc/[0-9]*/stat")]
+print(sum(int(ticks) for stat in stats for ticks in stat[11:13]) / os.sysconf("SC_CLK_TCK"))
+"""
 PACKAGES = {"fab": ["apache-airflow-providers-fab", "authlib"], "simple": []}
 
 
@@ -68,8 +74,7 @@ def measure(runs: int) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         os.environ["AIRFLOW_PORT"] = str(listener.getsockname()[1])
-    seconds: dict[str, list[float]] = {auth: [] for auth in PACKAGES}
-    memory: dict[str, list[float]] = {auth: [] for auth in PACKAGES}
+    seconds, cpu, memory = ({auth: list[float]() for auth in PACKAGES} for _ in range(3))
     try:
         compose("up", "--wait", "postgres")
         compose("run", "--rm", "airflow-init")
@@ -79,13 +84,15 @@ def measure(runs: int) -> None:
                 compose("up", "--wait", "--no-deps", "--force-recreate", "api-server", auth=auth)
                 if run:  # the first one makes the roles
                     seconds[auth].append(time.monotonic() - began)
+                    python = ("exec", "-T", "api-server", "python3", "-c", CPU)
+                    cpu[auth].append(float(compose(*python)))
                     memory[auth].append(used())
-        print("| `AIRFLOW_AUTH` | in the image, MB | start until healthy, s | memory, MB |")
-        print("|---|---:|---:|---:|")
+        print("| `AIRFLOW_AUTH` | in the image, MB | start, s | of CPU, s | memory, MB |")
+        print("|---|---:|---:|---:|---:|")
         for auth, packages in PACKAGES.items():
             size = in_image(packages) / 1e6 if packages else 0
-            start, held = median(seconds[auth]), median(memory[auth])
-            print(f"| `{auth}` | {size:.0f} | {start:.1f} | {held:.0f} |")
+            start, busy, held = (median(each[auth]) for each in (seconds, cpu, memory))
+            print(f"| `{auth}` | {size:.0f} | {start:.1f} | {busy:.1f} | {held:.0f} |")
     finally:
         compose("down", "--volumes", "--remove-orphans")
 
