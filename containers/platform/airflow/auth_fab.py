@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow import settings
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 from airflow.providers.fab.www.security.permissions import RESOURCE_HITL_DETAIL
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
 
 class AuthManager(FabAuthManager):
     """FAB's manager, in which whoever answers a question need not be allowed to edit the DAG."""
+
+    def create_token(self, headers: dict[str, str], body: dict[str, Any]) -> User | None:
+        """Return the user whose name and password these are, and give the connection back.
+
+        FAB's own cleaning up is done in another thread than this; each thread that has looked for a
+        user would keep one of the pool's connections.
+        https://github.com/apache/airflow/issues/72361
+        """
+        try:
+            user: User | None = super().create_token(headers, body)
+            return user
+        finally:
+            if settings.Session:
+                settings.Session.remove()
 
     def is_authorized_dag(
         self,
