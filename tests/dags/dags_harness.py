@@ -14,7 +14,7 @@ IMAGE = f"microstage/test-stage:{INSTALL}"
 DAYS_IMAGE = f"{IMAGE}-days"
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 200) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait until the condition holds; return what it returned."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
