@@ -178,6 +178,17 @@ def test_an_image_that_is_absent_is_told_with_the_way_to_get_it(place: Place) ->
     assert 66 == found.value.code
 
 
+def test_a_pinned_image_is_run_whatever_its_name_means_by_now(place: Place) -> None:
+    before, pin = (place.dags / "stages.toml").read_text(), image_id(place.engine, IMAGE)
+    place.engine.tag("microstage/base:1.0.0", "microstage/swapped", "1")
+    swapped = before.replace("microstage/absent:1", f"microstage/swapped:1@{pin}")
+    try:
+        (place.dags / "stages.toml").write_text(swapped)
+        assert {} == place.run(place.job("absent"))
+    finally:
+        (place.dags / "stages.toml").write_text(before)
+
+
 def test_an_image_that_does_not_say_it_is_a_stage_is_refused(place: Place) -> None:
     with pytest.raises(StageError, match=r"lacks the label org\.microstage\.contract=1"):
         place.run(place.job("unlabelled"))
