@@ -27,4 +27,4 @@ if __name__ == "__main__":
     for library in LIBRARIES:
         import_module(library)
     sys.dont_write_bytecode, sys.pycache_prefix = False, "/tmp/byte-code"  # noqa: S108 - its own
-    main()
+    main()  # type: ignore[no-untyped-call] # Airflow's
