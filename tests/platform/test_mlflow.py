@@ -299,7 +299,10 @@ def test_a_volume_from_before_mlflow_gets_its_database_also_after_a_crash(server
 
 
 def test_mlflow_has_no_access_to_the_database_of_airflow(server: Server) -> None:
-    program = "import psycopg2; psycopg2.connect(dbname='{}'); print('connected')"
+    program = (
+        "import psycopg2; given = open('/run/secrets/MLFLOW_DB_PASSWORD').read(); "
+        "psycopg2.connect(dbname='{}', password=given); print('connected')"
+    )
     command = ["docker", "compose", "exec", "mlflow", "python3", "-c"]
 
     assert "connected\n" == server.run(*command, program.format("mlflow")).stdout

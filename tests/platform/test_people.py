@@ -166,9 +166,9 @@ def test_there_is_no_third_place_to_guess_at(people: dict[str, Airflow]) -> None
 
 @contextmanager
 def settings(stack: Stack, **changed: str) -> Iterator[None]:
-    """Start the API server with other settings, and after that with those of before."""
+    """Start the services with other settings, and after that with those of before."""
     before = {name: stack.setting(name) for name in changed}
-    up = ("docker", "compose", "up", "--wait", "--no-deps", "api-server")
+    up = ("docker", "compose", "up", "--wait")
     try:
         stack.change(**changed)
         stack.run(*up)
