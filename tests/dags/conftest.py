@@ -128,8 +128,9 @@ def data(
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("MICROSTAGE_DATA", str(folder))
+    name = Settings(str(folder), "", 0, install=INSTALL).volume
     options = {"type": "none", "o": "rbind", "device": str(folder)}
-    volume = engine.volumes.create(f"{INSTALL}_data", driver="local", driver_opts=options)
+    volume = engine.volumes.create(name, driver="local", driver_opts=options)
     try:
         with guarding(folder) as socket:
             monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")

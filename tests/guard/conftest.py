@@ -68,8 +68,6 @@ def _fill(place: Place) -> None:
     for name in ("raw/2013-01-05", f"raw/{DAY}", "models/one", f"same/{DAY}", "flights/raw/x"):
         (place.data / name).mkdir(parents=True)
         (place.data / name / "file").write_text(name)
-    options = {"type": "none", "o": "rbind", "device": str(place.data)}
-    place.engine.create_volume(f"{INSTALL}_data", driver="local", driver_opts=options)
     place.engine.create_network(f"{INSTALL}_tracking", internal=True)
     place.engine.create_network("somebody_elses")
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from guarded import GUARD_IMAGE, Place, wait_for
+from guard.settings import Settings
+from guarded import GUARD_IMAGE, INSTALL, Place, wait_for
 
 from microstage.clearing import remove, remove_all
 from microstage.contract import Run
@@ -84,23 +85,19 @@ def test_a_client_that_goes_away_leaves_no_call_behind(place: Place, body: Body)
         remove(client, made)
 
 
-def test_a_guard_refuses_to_start_on_another_data_folder(place: Place) -> None:
-    other = place.start_guard(MICROSTAGE_HOST_DATA=str(place.root / "moved"))
+def test_a_guard_does_not_start_where_the_volume_of_its_name_is_another_folder(
+    place: Place,
+) -> None:
+    moved = str(place.root / "moved")
+    volume = Settings(moved, "", 0, install=INSTALL).volume
+    options = {"type": "none", "o": "rbind", "device": str(place.data)}
+    place.engine.create_volume(volume, driver="local", driver_opts=options)
+    other = place.start_guard(MICROSTAGE_HOST_DATA=moved)
     try:
         assert 78 == place.engine.wait(other)["StatusCode"]
         told = place.engine.logs(other).decode()
     finally:
         place.engine.remove_container(other, force=True)
 
-    assert f"is not the folder {place.root}/moved, which MICROSTAGE_DATA of .env names" in told
-
-
-def test_a_guard_refuses_to_start_where_its_volume_is_missing(place: Place) -> None:
-    other = place.start_guard(MICROSTAGE_INSTALL="another")
-    try:
-        assert 78 == place.engine.wait(other)["StatusCode"]
-        told = place.engine.logs(other).decode()
-    finally:
-        place.engine.remove_container(other, force=True)
-
-    assert "There is no volume another_data; docker compose up makes it." in told
+    assert f"is not the folder {moved}, which MICROSTAGE_DATA of .env names" in told
+    assert f"docker volume rm {volume}" in told

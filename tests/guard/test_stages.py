@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from docker.errors import APIError
+from guard.settings import Settings
 from guarded import DAY, IMAGE, INSTALL, SECRET, UID, Place, wait_for
 
 from microstage.clearing import remove, remove_all, sweep
@@ -59,7 +60,8 @@ def test_the_walls_are_up(place: Place, body: Body) -> None:
     assert ("none", "", "private") == (host["NetworkMode"], host["PidMode"], host["IpcMode"])
     assert {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"} == host["Tmpfs"]
     assert {"/out": True} == {to: True for to, each in mounts.items() if each["RW"]}
-    assert {(INSTALL + "_data", "volume")} == {(m["Name"], m["Type"]) for m in mounts.values()}
+    volume = Settings(str(place.data), "", 0, install=INSTALL).volume
+    assert {(volume, "volume")} == {(m["Name"], m["Type"]) for m in mounts.values()}
 
 
 def test_no_variable_of_a_stage_is_told_by_the_guard(place: Place, body: Body) -> None:

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from guard.__main__ import check_version, check_volume
+from guard.__main__ import check_version, provide_volume
 from guard.engine import Engine
 from guard.refusals import RefusedError
 from guard.settings import Settings
@@ -43,7 +43,7 @@ def ask(text: bytes | None, asking: Asking) -> Any:
 
 
 def volume(engine: Engine) -> Awaitable[Any]:
-    return check_volume(engine, SETTINGS)
+    return provide_volume(engine, SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def volume(engine: Engine) -> Awaitable[Any]:
         (b"", check_version, "did not answer to its end"),
         (answer(b"{}")[:-1], check_version, "did not answer to its end"),
         (b"SSH-2.0\r\n\r\n", check_version, "did not answer to its end"),
-        (answer(b"{}", "404 Not Found"), volume, "no volume microstage_data; docker compose up"),
+        (answer(b'{"message":"no room"}', "404 Not Found"), volume, "cannot be made: no room"),
         (answer(b'{"Driver":"local","Options":null}'), volume, "is not the folder /host/data"),
         (
             answer(b'{"Driver":"local","Options":{"type":"none","o":"rbind","device":"/other"}}'),

@@ -42,11 +42,21 @@ async def check_version(engine: Engine) -> None:
     )
 
 
-async def check_volume(engine: Engine, settings: Settings) -> None:
-    """Raise RefusedError unless the volume is the data folder."""
-    answer = await engine.call("GET", f"/volumes/{settings.volume}")
+async def provide_volume(engine: Engine, settings: Settings) -> None:
+    """Make the volume that is the data folder: a name for it, in which nothing is kept.
+
+    Raises RefusedError.
+    """
+    path = f"/volumes/{settings.volume}"
+    answer = await engine.call("GET", path)
     if answer.status == HTTPStatus.NOT_FOUND:
-        raise RefusedError(f"There is no volume {settings.volume}; docker compose up makes it.")
+        options = {"type": "none", "o": "rbind", "device": settings.data}
+        volume = {"Name": settings.volume, "Driver": "local", "DriverOpts": options}
+        made = await engine.call("POST", "/volumes/create", volume)
+        answer = await engine.call("GET", path)
+        if answer.failed:
+            reason = made.json["message"]
+            raise RefusedError(f"The volume {settings.volume} cannot be made: {reason}")
     found = answer.json
     options = {**(found.get("Options") or {})}
     device = str(options.pop("device", "")).rstrip("/")
@@ -55,8 +65,8 @@ async def check_volume(engine: Engine, settings: Settings) -> None:
         return
     raise RefusedError(
         f"The volume {settings.volume} is not the folder {settings.data}, which MICROSTAGE_DATA of "
-        f".env names: docker compose down, docker volume rm {settings.volume} (the data stays "
-        "where it is), docker compose up --wait."
+        f".env names: docker compose down, docker volume rm {settings.volume}, docker compose up "
+        "--wait."
     )
 
 
@@ -82,7 +92,7 @@ async def run(settings: Settings) -> None:
     engine = Engine(settings.engine)
     server = Server(engine, Calls(settings, engine, Tables(say)))
     await check_version(engine)
-    await check_volume(engine, settings)
+    await provide_volume(engine, settings)
     await provide_network(engine)
     loop, me = asyncio.get_running_loop(), asyncio.current_task()
     assert me  # noqa: S101 - this is a task

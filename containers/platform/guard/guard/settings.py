@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from guard.refusals import RefusedError
@@ -53,8 +54,8 @@ class Settings:
 
     @property
     def volume(self) -> str:
-        """The volume that is the data folder: docker-compose.yml declares it."""
-        return f"{self.install}_data"
+        """The volume that is the data folder: of another folder it is another one."""
+        return f"{self.install}_data_{sha256(self.data.encode()).hexdigest()[:8]}"
 
     @classmethod
     def from_environment(cls) -> Settings:
