@@ -136,9 +136,11 @@ def data(
             monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
             yield folder
     finally:
-        for container in engine.containers.list(all=True, filters={"label": OURS}):
-            if container.labels[OURS] == INSTALL:
-                container.remove(force=True)
+        left = engine.containers.list(
+            all=True, filters={"label": f"{OURS}={INSTALL}"}, ignore_removed=True
+        )
+        for container in left:
+            container.remove(force=True)
         volume.remove()
 
 
