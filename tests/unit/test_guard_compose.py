@@ -79,12 +79,17 @@ def test_a_container_has_directories_of_the_volume_and_the_secrets_of_its_row() 
     assert "microstage" == made["Labels"][OURS]
     assert {
         "Type": "volume",
-        "Source": "microstage_data",
+        "Source": SETTINGS.volume,
         "Target": "/in/raw",
         "ReadOnly": True,
         "VolumeOptions": {"NoCopy": True, "Subpath": "raw"},
     } == made["HostConfig"]["Mounts"][0]
     assert "NetworkingConfig" not in made
+
+
+def test_another_data_folder_has_another_volume() -> None:
+    assert SETTINGS.volume.startswith("microstage_data_")
+    assert SETTINGS.volume != replace(SETTINGS, data="/host/other").volume
 
 
 def test_a_row_that_leads_outside_has_a_dead_link_for_link_local_addresses() -> None:
