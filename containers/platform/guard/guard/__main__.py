@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from http import HTTPStatus
+from typing import Any
 
 from guard.calls import Calls
 from guard.compose import LINK_LOCAL
@@ -19,7 +20,7 @@ from guard.tables import Tables
 # On it there is nobody but containers that do not hear each other; by its addresses, which are in
 # the containers' table of routes, the engine's machine would be asked otherwise. The range leaves
 # out those that clouds use: 169.254.169.254, 169.254.170.2.
-NETWORK = {
+NETWORK: dict[str, Any] = {
     "Name": LINK_LOCAL,
     "Driver": "bridge",
     "Internal": True,
@@ -42,26 +43,34 @@ async def check_version(engine: Engine) -> None:
     )
 
 
+async def provided(engine: Engine, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a volume or a network as it is, made of this body where there is none of its name.
+
+    Raises RefusedError.
+    """
+    path = f"/{kind}s/{body['Name']}"
+    answer = await engine.call("GET", path)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        made = await engine.call("POST", f"/{kind}s/create", body)
+        answer = await engine.call("GET", path)  # another guard may have been faster
+        if answer.failed:
+            reason = made.json["message"]
+            raise RefusedError(f"The {kind} {body['Name']} cannot be made: {reason}")
+    found: dict[str, Any] = answer.json
+    return found
+
+
 async def provide_volume(engine: Engine, settings: Settings) -> None:
     """Make the volume that is the data folder: a name for it, in which nothing is kept.
 
     Raises RefusedError.
     """
-    path = f"/volumes/{settings.volume}"
-    answer = await engine.call("GET", path)
-    if answer.status == HTTPStatus.NOT_FOUND:
-        options = {"type": "none", "o": "rbind", "device": settings.data}
-        volume = {"Name": settings.volume, "Driver": "local", "DriverOpts": options}
-        made = await engine.call("POST", "/volumes/create", volume)
-        answer = await engine.call("GET", path)
-        if answer.failed:
-            reason = made.json["message"]
-            raise RefusedError(f"The volume {settings.volume} cannot be made: {reason}")
-    found = answer.json
-    options = {**(found.get("Options") or {})}
-    device = str(options.pop("device", "")).rstrip("/")
-    same = device == settings.data and options == {"type": "none", "o": "rbind"}
-    if found.get("Driver") == "local" and same:
+    ours = {"type": "none", "o": "rbind", "device": settings.data}
+    body = {"Name": settings.volume, "Driver": "local", "DriverOpts": ours}
+    found = await provided(engine, "volume", body)
+    theirs = found.get("Options") or {}
+    theirs = {**theirs, "device": str(theirs.get("device", "")).rstrip("/")}
+    if found.get("Driver") == "local" and theirs == ours:
         return
     raise RefusedError(
         f"The volume {settings.volume} is not the folder {settings.data}, which MICROSTAGE_DATA of "
@@ -72,14 +81,7 @@ async def provide_volume(engine: Engine, settings: Settings) -> None:
 
 async def provide_network(engine: Engine) -> None:
     """Make the dead link that keeps stages from link-local addresses. Raises RefusedError."""
-    path = f"/networks/{LINK_LOCAL}"
-    answer = await engine.call("GET", path)
-    if answer.status == HTTPStatus.NOT_FOUND:
-        made = await engine.call("POST", "/networks/create", NETWORK)
-        answer = await engine.call("GET", path)  # another guard may have been faster
-        if answer.failed:
-            raise RefusedError(f"The network {LINK_LOCAL} cannot be made: {made.json['message']}")
-    found = answer.json
+    found = await provided(engine, "network", NETWORK)
     same = all(found[key] == NETWORK[key] for key in ("Driver", "Internal", "Options"))
     if not same or found["IPAM"]["Config"][0]["Subnet"] != "169.254.0.0/16":
         raise RefusedError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -57,12 +59,9 @@ class Engine:
         """
         reader, writer = await self._connect()
         try:
-            async with asyncio.timeout(seconds):
-                return await self._call(reader, writer, _request(method, path, body, query))
-        except (OSError, EOFError, TimeoutError, h11.RemoteProtocolError):
-            raise RefusedError(
-                "The Docker Engine did not answer to its end.", HTTPStatus.BAD_GATEWAY
-            ) from None
+            with _to_its_end():
+                async with asyncio.timeout(seconds):
+                    return await self._call(reader, writer, _request(method, path, body, query))
         finally:
             writer.close()
 
@@ -76,21 +75,18 @@ class Engine:
             path = f"/containers/{container}/attach"
             asked = {"logs": "0", "stream": "1", "stdout": "1", "stderr": "1"}
             connection = h11.Connection(h11.CLIENT)
-            for event in _request("POST", path, None, asked, upgrade=True):
-                writer.write(connection.send(event) or b"")
-            async with asyncio.timeout(SECONDS):
-                event = await _next(connection, reader)
+            with _to_its_end():
+                for event in _request("POST", path, None, asked, upgrade=True):
+                    writer.write(connection.send(event) or b"")
+                async with asyncio.timeout(SECONDS):
+                    event = await _next(connection, reader)
             if not isinstance(event, h11.InformationalResponse):
                 raise RefusedError(
                     "There is no such container, or it has ended.", HTTPStatus.NOT_FOUND
                 )
             return Answer(event.status_code, connection.trailing_data[0]), reader, writer
-        except BaseException as error:
+        except BaseException:
             writer.close()
-            if isinstance(error, OSError | EOFError | TimeoutError | h11.RemoteProtocolError):
-                raise RefusedError(
-                    "The Docker Engine did not answer to its end.", HTTPStatus.BAD_GATEWAY
-                ) from None
             raise
 
     async def _connect(self) -> tuple[StreamReader, StreamWriter]:
@@ -122,6 +118,17 @@ class Engine:
                 return Answer(status, b"".join(body))
             elif isinstance(event, h11.ConnectionClosed):
                 raise EOFError
+
+
+@contextmanager
+def _to_its_end() -> Iterator[None]:
+    """Raise RefusedError for an answer that breaks off, or does not come."""
+    try:
+        yield
+    except (OSError, EOFError, TimeoutError, h11.RemoteProtocolError):
+        raise RefusedError(
+            "The Docker Engine did not answer to its end.", HTTPStatus.BAD_GATEWAY
+        ) from None
 
 
 def _request(
