@@ -15,15 +15,14 @@ from microstage.contract import Run
 Body = Callable[..., dict[str, Any]]
 
 
-def test_a_guard_that_comes_back_knows_its_containers_and_the_next_try_clears_them(
-    bare: Place, place: Place
-) -> None:
+def waiting(place: Place, run: str) -> tuple[threading.Thread, list[Exception], list[str]]:
+    """Return a task whose stage runs, what it will have failed with, and its containers."""
     failed: list[Exception] = []
     job = place.job("wait", params={"seconds": 60})
 
     def task() -> None:
         try:
-            place.run(job, run="restart")
+            place.run(job, run=run)
         except Exception as error:
             failed.append(error)
 
@@ -31,6 +30,13 @@ def test_a_guard_that_comes_back_knows_its_containers_and_the_next_try_clears_th
     thread.start()
     ours = {"label": "org.microstage.guard"}
     left = wait_for(lambda: [c["Id"] for c in place.engine.containers(filters=ours)])
+    return thread, failed, left
+
+
+def test_a_guard_that_comes_back_knows_its_containers_and_the_next_try_clears_them(
+    bare: Place, place: Place
+) -> None:
+    thread, failed, left = waiting(place, "restart")
     guards = place.engine.containers(filters={"ancestor": GUARD_IMAGE})
     place.engine.restart(guards[0]["Id"], timeout=5)
     thread.join(60)
@@ -42,19 +48,7 @@ def test_a_guard_that_comes_back_knows_its_containers_and_the_next_try_clears_th
 
 
 def test_an_engine_that_comes_back_has_what_was_left_cleared_by_the_next_try(place: Place) -> None:
-    failed: list[Exception] = []
-    job = place.job("wait", params={"seconds": 60})
-
-    def task() -> None:
-        try:
-            place.run(job, run="engine")
-        except Exception as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=task)
-    thread.start()
-    ours = {"label": "org.microstage.guard"}
-    left = wait_for(lambda: [c["Id"] for c in place.engine.containers(filters=ours)])
+    thread, failed, left = waiting(place, "engine")
     place.stop_engine()
     thread.join(60)
     place.start_engine()
