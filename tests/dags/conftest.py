@@ -17,6 +17,7 @@ from typing import Any
 import docker
 import pytest
 from dags_harness import DAY, DAYS_IMAGE, IMAGE, INSTALL, wait_for
+from guard.__main__ import provide_volume
 from guard.calls import Calls
 from guard.compose import OURS
 from guard.engine import Engine
@@ -128,11 +129,12 @@ def data(
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("MICROSTAGE_DATA", str(folder))
-    name = Settings(str(folder), "", 0, install=INSTALL).volume
-    options = {"type": "none", "o": "rbind", "device": str(folder)}
-    volume = engine.volumes.create(name, driver="local", driver_opts=options)
+    settings = Settings(
+        str(folder), "{}:{}".format(*DataFolder.at(folder).owner), most=64, install=INSTALL
+    )
+    asyncio.run(provide_volume(Engine(settings.engine), settings))
     try:
-        with guarding(folder) as socket:
+        with guarding(settings) as socket:
             monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
             yield folder
     finally:
@@ -141,15 +143,14 @@ def data(
         )
         for container in left:
             container.remove(force=True)
-        volume.remove()
+        engine.volumes.get(settings.volume).remove()
 
 
 @contextlib.contextmanager
-def guarding(data: Path) -> Iterator[Path]:
+def guarding(settings: Settings) -> Iterator[Path]:
     """The guard of the checkout, in a thread: it reads the table that the test has written."""
     with tempfile.TemporaryDirectory(prefix="guard-") as folder:
         socket = Path(folder, "docker.sock")
-        settings = Settings(str(data), "{}:{}".format(*DataFolder.at(data).owner), most=64)
         ours = Engine(settings.engine)
         server = Server(ours, Calls(settings, ours, Tables(print)))
         loop = asyncio.new_event_loop()
