@@ -11,15 +11,18 @@ Imports go one way, from the bottom of this list to its top:
     digests       what files hold, read again only where they may have changed
     inputs        what a job reads
     publishing    an output directory, put in its place as a whole or not at all
+    exits         how a stage has ended, and what that means
     contract      one job: inputs checked, run by an engine, outputs checked and published
     sharing       what several days have in one container
     walls         what a stage's container may do, and what says whose it is
+    tries         which try of a task instance counts
     endpoint      which Docker Engine a script works with
     clearing      containers, removed: of what has ended, was killed, or is nobody's
-    engines/      what a job is run in: process, container, days
+    engines/      what a job is run in: process, output, attended, taken, container, days
     day           which day a run is for
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
+    current       whether Airflow still counts on a try
     operator      the Airflow task that runs a job
     each_day      one row for many days
     published     what the rows have published for a day

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.exceptions import AirflowFailException
 
-from microstage.contract import Exit, run_job
+from microstage.contract import run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.decisions import FetchModel
 from microstage.each_day import DAYS, FIRST, LAST, EachDay, in_words, named
 from microstage.errors import StageError
+from microstage.exits import Exit
 from microstage.jobs import Job, days_between, resolve, target_of
 from microstage.operator import task_failure
 from microstage.pipelines import DEFAULT, Pipeline

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 import docker
 from docker.errors import APIError, NotFound
@@ -36,12 +37,33 @@ def remove(
         pass
 
 
+def containers_of(
+    client: docker.APIClient, run: Run, *, day: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the containers of a task instance, of any try; of one day, or of all."""
+    wanted = {"install": install(), "key": run.instance}
+    if day is not None:
+        wanted["day"] = day
+    labels = [f"microstage.{name}={value}" for name, value in wanted.items()]
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels})
+    return found
+
+
 def remove_all(
-    connect: Callable[[], docker.APIClient], run: Run, seconds: int = STOP_SECONDS
+    connect: Callable[[], docker.APIClient],
+    run: Run,
+    seconds: int = STOP_SECONDS,
+    *,
+    client: docker.APIClient | None = None,
+    lost_alone: bool = False,
 ) -> list[str]:
-    """Remove every container of a task instance, of any try and day; return their ids."""
-    mine = [f"microstage.install={install()}", f"microstage.key={run.instance}"]
-    found = [c["Id"] for c in connect().containers(all=True, filters={"label": mine})]
+    """Remove every container of a task instance, of any try and day; return their ids.
+
+    client: one that is idle, to list them by; lost_alone: only those that no other try can take
+    over.
+    """
+    there = containers_of(client or connect(), run)
+    found = [c["Id"] for c in there if not (lost_alone and c["Labels"].get("microstage.work"))]
     errors: list[Exception] = []
 
     def one(container: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +19,13 @@ from typing import Any, Protocol
 
 from microstage.data_folder import MANIFEST, SUMMARY, DataFolder
 from microstage.digests import Digests, stamps
-from microstage.errors import MEANING, TRY_AGAIN, USAGE, StageError, StageExitError
+from microstage.errors import (
+    TRY_AGAIN,
+    USAGE,
+    LeftRunningError,
+    StageError,
+)
+from microstage.exits import Exit, failure
 from microstage.inputs import identity, present, read_inputs
 from microstage.jobs import Job
 from microstage.publishing import (
@@ -34,17 +39,15 @@ from microstage.publishing import (
 )
 from microstage.table import Row
 
-KILLED, TERMINATED = 128 + 9, 128 + 15  # as shells count what a signal ended
+TAKEN_OVER = "Another try of this task has begun, so this one publishes nothing."
 
 
 @dataclass(frozen=True)
-class Exit:
-    """How a stage ended, whatever it ran in."""
+class Resumed:
+    """What an earlier try of a job has begun: where it writes, and since when it runs."""
 
-    code: int
-    last_line: str = ""  # the last non-blank line on stderr
-    out_of_memory: bool = False
-    timed_out: bool = False
+    staging: Path
+    started: datetime
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,18 @@ def run_job(
     log: Callable[[str], None],
     force: bool = False,
     full: bool = False,
+    resume: Callable[[Job], Resumed | None] = lambda _: None,
+    confirm: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run one job and publish what it wrote; return its summary.
 
     Work that is already done (same stage, verb, parameters, image and inputs, and outputs
     that are still as published) is not done again unless `force`. `full` reads all files for that,
     also those that look as they did when they were published.
-    Raises StageError; nothing is published then, and what was published before stays.
+    `resume` returns what an earlier try of the same job has begun, if `engine` goes on with it.
+    `confirm` is asked right before the publication, and raises StageError unless it may be.
+    Raises StageError; nothing is published then, and what was published before stays. After a
+    LeftRunningError what has been begun stays as well, for another try.
     """
     try:
         job = present(data, job)
@@ -125,8 +133,10 @@ def run_job(
                 return summary
         if not force:
             _refuse_foreign(target, job)
-        started, clock = datetime.now(UTC), time.monotonic()
-        staging = prepare(data, target, run.key)
+        resumed = resume(job)
+        started = resumed.started if resumed else datetime.now(UTC)
+        staging = resumed.staging if resumed else prepare(data, target, run.key)
+        left = False
         try:
             _run(job, inputs, engine, staging)
             manifest["outputs"] = check_outputs(staging, job.row, data.owner)
@@ -139,14 +149,23 @@ def run_job(
             if model := _model(data, job):
                 manifest["model"] = model
             manifest["started"] = started.isoformat(timespec="seconds")
-            manifest["seconds"] = round(time.monotonic() - clock, 3)
+            manifest["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 3)
             manifest["run"] = run.described()
             write_manifest(staging, manifest, data.owner)
             if not force:
                 _refuse_foreign(target, job)
+            confirm()
             publish(data, staging, target)
+        except LeftRunningError:
+            left = True
+            raise
+        except FileNotFoundError:
+            if staging.exists():
+                raise
+            raise StageError(TRY_AGAIN, TAKEN_OVER) from None
         finally:
-            remove(staging)  # what is left of it, or what it replaced
+            if not left:
+                remove(staging)  # what is left of it, or what it replaced
     except OSError as error:
         raise os_failure(error) from error
     facts = "".join(f", {key}={value}" for key, value in summary.items())
@@ -178,30 +197,6 @@ def _run(job: Job, inputs: dict[str, Path], engine: Engine, staging: Path) -> No
         )
     if error := failure(job.row, ended):
         raise error
-
-
-def failure(row: Row, ended: Exit) -> StageError | None:
-    """Say what the way a stage ended means; None when it succeeded."""
-    if ended.timed_out:
-        return StageError(
-            TRY_AGAIN,
-            f"{row.stage} was stopped after {row.limits.timeout} s, its time limit; "
-            f"give it more in {row.where}, limits.timeout.",
-        )
-    if ended.out_of_memory:
-        return StageError(
-            TRY_AGAIN,
-            f"{row.stage} needed more memory than its limit of {row.limits.memory // 2**20} MiB; "
-            f"give it more in {row.where}, limits.memory.",
-        )
-    if ended.code == 0:
-        return None
-    line = ended.last_line or "it said nothing on stderr"
-    meaning = MEANING.get(ended.code, "an error")
-    if ended.code in (KILLED, TERMINATED):
-        meaning = "somebody or something killed it"
-    code = ended.code if ended.code in MEANING else 1
-    return StageExitError(code, f"{row.stage}: {line} (exit code {ended.code}, {meaning})")
 
 
 def _up_to_date(

@@ -22,7 +22,7 @@ from microstage.contract import Engine, Run, is_foreign
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.engines.container import ContainerEngine
 from microstage.engines.days import DaysEngine, does_days
-from microstage.errors import TRY_AGAIN, NoInputError, StageError
+from microstage.errors import NoInputError, StageError
 from microstage.jobs import days_between, spoken, target_of
 from microstage.operator import StageOperator, is_true
 from microstage.pipelines import Pipeline
@@ -31,6 +31,7 @@ from microstage.table import Limits
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from docker import APIClient
 
 FIRST, LAST = "{{ params.first }}", "{{ params.last }}"
 DAYS = "days"  # the XCom in which a task says what became of each day
@@ -144,7 +145,19 @@ class EachDay(StageOperator):
         days = days_between(self.first, self.last)
         pipeline, data = self.load_pipeline()
         row = pipeline.row(self.stage)
-        client = self._begin(run, row)
+        with self._begun(data, run, row, len(days)) as client:
+            self._run_days(pipeline, data, run, days, client)
+        self._outcome.check(len(days))
+        if lacking := self._outcome.left_out:
+            self.log.warning("%d of %d days left out: %s", len(lacking), len(days), named(lacking))
+            if not self._outcome.done:
+                raise AirflowSkipException(f"No day could be done: {named(lacking)}")
+        return {"days": len(self._outcome.done), "left_out": len(lacking)}
+
+    def _run_days(
+        self, pipeline: Pipeline, data: DataFolder, run: Run, days: list[str], client: APIClient
+    ) -> None:
+        row = pipeline.row(self.stage)
         number = at_once(*machine(), row.limits)
         self.log.info("%s to %s: %d days, %d at once.", days[0], days[-1], len(days), number)
         threads = number
@@ -159,12 +172,6 @@ class EachDay(StageOperator):
             except BaseException:  # Airflow's time limit of the task, which comes as one
                 self.on_kill()
                 raise
-        self._outcome.check(len(days))
-        if lacking := self._outcome.left_out:
-            self.log.warning("%d of %d days left out: %s", len(lacking), len(days), named(lacking))
-            if not self._outcome.done:
-                raise AirflowSkipException(f"No day could be done: {named(lacking)}")
-        return {"days": len(self._outcome.done), "left_out": len(lacking)}
 
     def _run_day(self, pipeline: Pipeline, data: DataFolder, run: Run) -> None:
         """Run one day, in a thread; put into the outcome what became of it."""
@@ -188,8 +195,8 @@ class EachDay(StageOperator):
     def _publish_day(
         self, pipeline: Pipeline, data: DataFolder, run: Run, say: Callable[[str], None]
     ) -> None:
-        if self._killed:
-            raise StageError(TRY_AGAIN, f"{self.stage} was stopped before it started.")
+        if self._stopped:
+            raise self._stopped
         job = self._job(pipeline, run.day, self._model(pipeline, run.day))
         target = data.path(job.target)
         if self.keep_foreign and is_foreign(target):

@@ -31,5 +31,12 @@ class NoInputError(StageError):
         super().__init__(NO_INPUT, sentence)
 
 
+class LeftRunningError(StageError):
+    """It is not known how it went on: what has begun is left, and another try takes it up."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(TRY_AGAIN, sentence)
+
+
 class StageExitError(StageError):
     """What the stage itself said when it ended, as against what kept it from being run."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,19 +18,18 @@ from airflow.sdk.exceptions import (
 from docker import APIClient
 
 from microstage.clearing import remove_all, sweep
-from microstage.contract import Engine, Exit, Run, run_job
+from microstage.contract import TAKEN_OVER, Engine, Run, run_job
+from microstage.current import api_is_away, check_current
 from microstage.data_folder import DataFolder
-from microstage.engines.container import (
-    ENGINE_ERRORS,
-    ContainerEngine,
-    engine_failure,
-    image_id,
-)
-from microstage.errors import StageError, StageExitError
+from microstage.engines.attended import ENGINE_ERRORS, engine_failure
+from microstage.engines.container import ContainerEngine, image_id
+from microstage.errors import TRY_AGAIN, LeftRunningError, StageError, StageExitError
+from microstage.exits import Exit
 from microstage.jobs import Job, resolve
 from microstage.last_good import load_for_run
 from microstage.pipelines import DEFAULT, folder_of
 from microstage.schedule import DS, RETRIES, RETRY_DELAY
+from microstage.tries import Claim
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -105,7 +105,9 @@ class StageOperator(DockerOperator):
         self.stage_params = stage_params
         self.force = force
         self._run: Run | None = None
-        self._killed = False
+        self._claim: Claim | None = None
+        self._stopped: StageError | None = None
+        self._confirm: Callable[[], None] = lambda: None
 
     def connect(self) -> APIClient:
         """Return a new client: on_kill and the time limit must not share one that is in use."""
@@ -122,6 +124,7 @@ class StageOperator(DockerOperator):
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         ti = context["ti"]
         self._run = Run(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
+        self._confirm = lambda: check_current(context)
         try:
             return self._run_stage(self._run)
         except ENGINE_ERRORS as error:
@@ -139,24 +142,44 @@ class StageOperator(DockerOperator):
     def _run_stage(self, run: Run) -> dict[str, Any]:
         pipeline, data = self.load_pipeline()
         job = self._job(pipeline, self.ds, self.model)
-        self._begin(run, job.row)
-        return self._run_job(
-            data, job, run, force=is_true(self.force), log=lambda line: self.log.info("%s", line)
-        )
+        with self._begun(data, run, job.row):
+            return self._run_job(
+                data,
+                job,
+                run,
+                force=is_true(self.force),
+                log=lambda line: self.log.info("%s", line),
+            )
 
     def _job(self, pipeline: Pipeline, ds: str, model: str | None) -> Job:
         return resolve(
             pipeline, self.stage, ds, window=self.window, model=model, params=self.stage_params
         )
 
-    def _begin(self, run: Run, row: Row) -> APIClient:
-        """Clear what earlier tries left, and find the image; return the client that did it."""
+    @contextmanager
+    def _begun(self, data: DataFolder, run: Run, row: Row, days: int = 1) -> Iterator[APIClient]:
+        """Take the place of earlier tries, and find the image; clear all that is left at the end.
+
+        What another try can take over stays until it has: containers, with what they wrote.
+        """
         client = self.connect()
         self.api_version = client.api_version  # or each client would ask the engine for it
-        for container in remove_all(self.connect, run) + sweep(client):
-            self.log.warning("Removed container %s, which an earlier try left.", container[:12])
-        self.image = image_id(client, row.image)
-        return client
+        claim = self._claim = Claim(data, run, row.limits.timeout * (days + 1))
+        claim.take()
+        left = False
+        try:
+            lost = remove_all(self.connect, run, client=client, lost_alone=True)
+            for container in lost + sweep(client):
+                self.log.warning("Removed container %s, which an earlier try left.", container[:12])
+            self.image = image_id(client, row.image)
+            yield client
+        except LeftRunningError:
+            left = True
+            raise
+        finally:
+            if not left and not isinstance(self._stopped, LeftRunningError) and claim.holds():
+                remove_all(self.connect, run)
+                claim.release()
 
     def _run_job(
         self, data: DataFolder, job: Job, run: Run, *, force: bool, log: Callable[[str], None]
@@ -169,25 +192,50 @@ class StageOperator(DockerOperator):
             image_id=self.image,
             run=run,
             write=log,
-            cancelled=lambda: self._killed,
+            stopped=lambda: self._stopped,
+            holds=self._holds,
         )
 
         def engine(job: Job, staging: Path) -> Exit:
             try:
-                return self._engine(container)(job, staging)
+                return (container if container.resumed else self._engine(container))(job, staging)
             except ENGINE_ERRORS as error:  # an OSError, too, which would be taken for the disk's
                 raise engine_failure(error, self._engine_name()) from None
 
-        return run_job(data, job, image_id=self.image, run=run, engine=engine, log=log, force=force)
+        def confirm() -> None:
+            if not self._holds():
+                raise StageError(TRY_AGAIN, TAKEN_OVER)
+            self._confirm()
+
+        with container:
+            return run_job(
+                data,
+                job,
+                image_id=self.image,
+                run=run,
+                engine=engine,
+                log=log,
+                force=force,
+                resume=container.resume,
+                confirm=confirm,
+            )
+
+    def _holds(self) -> bool:
+        return self._claim is None or self._claim.holds()
 
     def _engine(self, container: ContainerEngine) -> Engine:
         """Return what a job is run by: what runs it in a container of its own, or more."""
         return container
 
     def on_kill(self) -> None:
-        """Remove the containers, while there is time."""
-        self._killed = True
-        if self._run:
+        """Remove the containers, while there is time; unless nobody can have asked for it."""
+        if api_is_away():
+            self._stopped = LeftRunningError(
+                f"Airflow's API server is away, so {self.stage} was left: the next try goes on."
+            )
+            return
+        self._stopped = StageError(TRY_AGAIN, f"{self.stage} was stopped.")
+        if self._run and self._holds():
             # Airflow sends SIGKILL five seconds after it called this, and an engine that is busy
             # needs some of them for itself.
             remove_all(self.connect, self._run, seconds=1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import json
 import os
 import shutil
 import stat
 import tempfile
 import time
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +29,49 @@ from microstage.errors import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.table import Row
 
 MAX_STAGING_DAYS = 7
+ASIDE = ".old"  # ends the name of what was published before, while it is out of its place
 MAX_SUMMARY_BYTES = 64 * 1024  # it becomes an XCom, which is a row of Airflow's database
+
+
+def staging_of(data: DataFolder) -> Path:
+    """Return the directory in which outputs are written until they are published; make it."""
+    parent = data.root / STAGING
+    # Only we may look in: a stage that is still writing has not been checked yet.
+    data.make(parent, 0o700)
+    return parent
 
 
 def prepare(data: DataFolder, target: Path, key: str) -> Path:
     """Make a fresh directory for one try, after clearing what earlier tries of the key left."""
-    parent = data.root / STAGING
-    # Only we may look in: a stage that is still writing has not been checked yet.
-    data.make(parent, 0o700)
+    parent = staging_of(data)
     for entry in sorted(parent.iterdir()):
         if entry.name.startswith(f"{key}."):
-            if entry.name.endswith(".old") and not target.exists():
+            if entry.name.endswith(ASIDE) and not target.exists():
                 entry.rename(target)  # an earlier try died between moving the old one and the new
             else:
-                remove(entry)
-        elif _is_forgotten(entry):
+                discard(entry)
+        elif not entry.name.endswith(ASIDE) and _is_forgotten(entry):
             remove(entry)
     staging = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=parent))
     os.chown(staging, *data.owner)
     return staging
+
+
+def take_over(data: DataFolder, name: str) -> Path | None:
+    """Give the directory of an earlier try, which `prepare` named so, to this one.
+
+    It gets another name, so that the earlier try, should it be alive, has nothing to publish any
+    more. What is mounted from it stays mounted. None if it is gone.
+    """
+    parent = staging_of(data)
+    for entry in sorted(parent.glob(f"{glob.escape(name)}*")):
+        if entry.is_dir() and not entry.name.endswith(ASIDE):
+            new = parent / f"{name}.{uuid.uuid4().hex[:8]}"
+            try:
+                return entry.rename(new)
+            except FileNotFoundError:  # published, or cleared, this very moment
+                return None
+    return None
 
 
 def _is_forgotten(entry: Path) -> bool:
@@ -146,7 +173,7 @@ def _exchange(one: Path, other: Path) -> None:
 
 def _move_aside(staging: Path, target: Path) -> None:
     """For file systems that cannot swap, such as NFS: readers miss it for a moment, never a mix."""
-    old = staging.with_name(staging.name + ".old")
+    old = staging.with_name(staging.name + ASIDE)
     target.rename(old)
     try:
         staging.rename(target)
@@ -162,6 +189,16 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def discard(staging: Path) -> None:
+    """Remove a directory that an earlier try, should it be alive, may be about to publish.
+
+    It loses its name first: what is half removed is never put in a place.
+    """
+    gone = staging.with_name(f".{uuid.uuid4().hex}")
+    with suppress(FileNotFoundError):
+        remove(staging.rename(gone))
 
 
 def _sync(path: Path) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from microstage.contract import Exit
 from microstage.data_folder import DataFolder
 from microstage.errors import TRY_AGAIN
+from microstage.exits import Exit
 from microstage.jobs import Job
 
 COMMAND = "days"

@@ -25,10 +25,13 @@ def install() -> str:
     return os.environ.get("MICROSTAGE_INSTALL") or "microstage"
 
 
-def labels(job: Job, run: Run, seconds: int) -> dict[str, str]:
+def labels(
+    job: Job, run: Run, seconds: int, *, work: str = "", staging: str = ""
+) -> dict[str, str]:
     """Return what a container says about whose it is, and until when it may live.
 
-    seconds: how long it may run.
+    seconds: how long it may run; work, staging: what it does and the name of the directory that it
+    writes to, where another try of its job may take it over.
     """
     return {
         "microstage.install": install(),
@@ -41,6 +44,8 @@ def labels(job: Job, run: Run, seconds: int) -> dict[str, str]:
         "microstage.map": str(run.map),
         "microstage.try": str(run.attempt),
         "microstage.day": run.day,
+        "microstage.work": work,
+        "microstage.staging": staging,
         "microstage.deadline": str(int(time.time()) + seconds + SWEEP_AFTER),
     }
 

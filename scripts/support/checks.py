@@ -68,12 +68,12 @@ def find_image(image: str) -> str:
     from harness import look_up  # noqa: PLC0415 - as above
 
     from microstage.endpoint import endpoint  # noqa: PLC0415
-    from microstage.engines import container  # noqa: PLC0415
+    from microstage.engines import attended, container  # noqa: PLC0415
 
     try:
         found = look_up(container.connect(), image)
-    except container.ENGINE_ERRORS as error:
-        reason = container.engine_failure(error, endpoint().name)
+    except attended.ENGINE_ERRORS as error:
+        reason = attended.engine_failure(error, endpoint().name)
         raise StageError(UNAVAILABLE, str(reason)) from None
     if not found:
         raise StageError(NO_INPUT, f"The image {image} is not on this machine; build or pull it.")

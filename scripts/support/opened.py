@@ -108,14 +108,15 @@ def trace(data: DataFolder, job: Job, image_id: str, files: Files) -> set[str]:
     log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=data.root, prefix="out-") as out:
         os.chown(out, *data.owner)
-        engine = ContainerEngine(
+        container = ContainerEngine(
             partial(StraceClient, str(strace)),
             data,
             image_id=image_id,
             run=Run("opened_files", str(os.getpid()), job.row.stage),
             write=lambda _: None,
         )
-        ended = engine(job, Path(out))
+        with container as engine:
+            ended = engine(job, Path(out))
     if ended.code != (TRY_AGAIN if job.row.env else 0):
         raise StageError(1, f"{job.row.stage} failed under strace: {ended.last_line}")
     text = log.read_text("utf-8", "surrogateescape")

@@ -40,22 +40,22 @@ def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]
     # Not at the top: the other engine does without the package docker.
     from microstage.clearing import sweep  # noqa: PLC0415
     from microstage.endpoint import endpoint  # noqa: PLC0415
-    from microstage.engines import container  # noqa: PLC0415
+    from microstage.engines import attended, container  # noqa: PLC0415
 
     os.environ.setdefault("MICROSTAGE_INSTALL", setting("COMPOSE_PROJECT_NAME"))
     try:
         client = container.connect()
         sweep(client)
         image_id = container.image_id(client, job.row.image)
-    except container.ENGINE_ERRORS as error:
-        raise container.engine_failure(error, endpoint().name) from None
-    engine = container.ContainerEngine(container.connect, data, image_id, run, log)
+    except attended.ENGINE_ERRORS as error:
+        raise attended.engine_failure(error, endpoint().name) from None
 
     def run_it(job: Job, staging: Path) -> Any:
         try:
-            return engine(job, staging)
-        except container.ENGINE_ERRORS as error:
-            raise container.engine_failure(error, endpoint().name) from None
+            with container.ContainerEngine(container.connect, data, image_id, run, log) as engine:
+                return engine(job, staging)
+        except attended.ENGINE_ERRORS as error:
+            raise attended.engine_failure(error, endpoint().name) from None
 
     return image_id, run_it
 

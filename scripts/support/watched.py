@@ -16,11 +16,12 @@ import docker
 
 from support.command import UNAVAILABLE
 
-from microstage.contract import Exit, Run, run_job
+from microstage.contract import Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.endpoint import endpoint
 from microstage.engines.container import ContainerEngine, image_id
 from microstage.errors import StageError
+from microstage.exits import Exit
 from microstage.jobs import Job, resolve
 from microstage.pipelines import Pipeline
 from microstage.table import Row
@@ -142,10 +143,10 @@ def measured(
     run = Run("measure_stages", str(os.getpid()), row.stage)
     image = image_id(client(), row.image)
     started = time.perf_counter()
-    engine = ContainerEngine(client, data, image_id=image, run=run, write=lambda _: None)
-    summary = run_job(
-        data, job, image_id=image, run=run, engine=engine, log=lambda _: None, force=force
-    )
+    with ContainerEngine(client, data, image_id=image, run=run, write=lambda _: None) as engine:
+        summary = run_job(
+            data, job, image_id=image, run=run, engine=engine, log=lambda _: None, force=force
+        )
     seconds = time.perf_counter() - started
     return Measured(seconds, watch.seconds, watch.held, watch.counted, summary.get("rows", rows))
 

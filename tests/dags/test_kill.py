@@ -23,7 +23,7 @@ Containers = Callable[[], list[Any]]
 
 @pytest.fixture
 def task(data: Path, test_image: str) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
-    """Start a DAG of one task in another process."""
+    """Start a DAG of the test stage in another process."""
     started = []
 
     def start(dag_id: str) -> subprocess.Popen[bytes]:
@@ -34,7 +34,8 @@ def task(data: Path, test_image: str) -> Iterator[Callable[[str], subprocess.Pop
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 def running(containers: Containers) -> Any:
@@ -76,7 +77,7 @@ def test_a_retry_after_kill_9_removes_the_orphan_and_its_staging_first(
     process.wait()
     time.sleep(0.5)
     orphan.reload()
-    survived, staged = orphan.status, list((data / ".staging").iterdir())
+    survived, staged = orphan.status, list((data / ".staging").glob("*.*"))
     table(stage={"verb": "ok"})
     task("alone").wait()
 
@@ -118,13 +119,13 @@ def test_a_kill_while_the_container_is_created_removes_it(
     operator = StageOperator(task_id="stage", ds=DAY, force=False)
     labels = walls.labels
 
-    def killed_meanwhile(*arguments: Any) -> dict[str, str]:
+    def killed_meanwhile(*arguments: Any, **marks: str) -> dict[str, str]:
         operator.on_kill()
-        return labels(*arguments)
+        return labels(*arguments, **marks)
 
     monkeypatch.setattr(container, "labels", killed_meanwhile)
 
-    with pytest.raises(Exception, match="stopped before it started"):
+    with pytest.raises(Exception, match="stage was stopped"):
         run_stage("ok", operator=operator)
 
 

@@ -202,10 +202,17 @@ class Place:
         connect = connect or self.client
         who = Run(**{"dag": "d", "run": "r", "task": job.row.stage, **run})
         image = container.image_id(connect(), job.row.image)
-        engine = container.ContainerEngine(connect, self.folder(), image, who, print)
-        return run_job(
-            self.folder(), job, image_id=image, run=who, engine=engine, log=print, force=True
-        )
+        with container.ContainerEngine(connect, self.folder(), image, who, print) as engine:
+            return run_job(
+                self.folder(),
+                job,
+                image_id=image,
+                run=who,
+                engine=engine,
+                log=print,
+                force=True,
+                resume=engine.resume,
+            )
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:

@@ -210,8 +210,8 @@ class Pipeline:
         if not image.startswith("sha256:"):
             image = image_id(connect(), image)
         run = Run("check_stage", job.target, job.row.stage)
-        engine = ContainerEngine(connect, data, image_id=image, run=run, write=lambda _: None)
-        run_job(data, job, image_id=image, run=run, engine=engine, log=lambda _: None)
+        with ContainerEngine(connect, data, image_id=image, run=run, write=print) as engine:
+            run_job(data, job, image_id=image, run=run, engine=engine, log=lambda _: None)
 
 
 def put(path: Path, content: bytes) -> None:

@@ -23,6 +23,7 @@ OUTSIDE = {
     "airflow": "what runs the DAGs",
     "docker": "what runs the stages",
     "requests": "docker raises its errors",
+    "urllib3": "and its errors, where it reads a stream by itself",
     "croniter": "Airflow's own reader of cron expressions",
     "apprise": "sends alerts to services; imported when one is sent",
 }

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from unit_harness import ROW, RunJob, names, never, stage
 
-from microstage.contract import Exit, Run, failure
+from microstage.contract import Run
 from microstage.data_folder import DataFolder, digest
 from microstage.errors import StageError
+from microstage.exits import Exit, failure
 from microstage.jobs import Job
 
 

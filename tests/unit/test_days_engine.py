@@ -15,12 +15,13 @@ import pytest
 from docker.errors import APIError
 from unit_harness import PIPELINE, ROW
 
-from microstage.contract import Exit, Run
+from microstage.contract import Run
 from microstage.data_folder import STAGING, DataFolder
 from microstage.engines import days as engine
 from microstage.engines.container import ContainerEngine
 from microstage.engines.days import DaysEngine, does_days
-from microstage.errors import StageError
+from microstage.errors import TRY_AGAIN, StageError
+from microstage.exits import Exit
 from microstage.jobs import Job
 from microstage.table import Row
 
@@ -41,7 +42,10 @@ class Ran:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-@dataclass(frozen=True)
+KILLED = StageError(TRY_AGAIN, "train was stopped.")
+
+
+@dataclass
 class Fake(ContainerEngine):
     """A container that takes a moment."""
 
@@ -50,7 +54,7 @@ class Fake(ContainerEngine):
     def __call__(self, job: Job, staging: Path) -> Exit:
         assert ([], self.run.day) == (list(staging.iterdir()), job.target)
         self.ran.alone.append(self.run.day)
-        self._work()
+        self._take_a_moment()
         return Exit(1, "alone")
 
     def run_to_the_end(self, job: Job, command: Any, mounts: Any, **_: Any) -> Exit:
@@ -58,7 +62,7 @@ class Fake(ContainerEngine):
         binds = {mount["Target"]: Path(mount["Source"]) for mount in mounts}
         given = json.loads((binds["/in"] / "days.json").read_bytes())["days"]
         self.ran.batches.append(list(given))
-        self._work()
+        self._take_a_moment()
         for day in given:
             (binds[f"/out/{day}"] / "file").write_text(day)
             self.write(f"{day}  hello")
@@ -69,7 +73,7 @@ class Fake(ContainerEngine):
             raise self.ran.error
         return Exit(0)
 
-    def _work(self) -> None:
+    def _take_a_moment(self) -> None:
         with self.ran.lock:
             self.ran.now += 1
             self.ran.most = max(self.ran.most, self.ran.now)
@@ -94,7 +98,9 @@ def run_all(tmp_path: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> RunAll
     monkeypatch.setattr(engine, "MOST", 4)
 
     def run(
-        days: list[str], at_once: int = 2, cancelled: Callable[[], bool] = bool
+        days: list[str],
+        at_once: int = 2,
+        stopped: Callable[[], StageError | None] = lambda: None,
     ) -> dict[str, Any]:
         task = Run("backfill", "manual", "train")
         several = DaysEngine(data, task, days, at_once, ran.lines.append)
@@ -108,8 +114,8 @@ def run_all(tmp_path: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> RunAll
                 "sha256:0",
                 replace(task, day=day),
                 lambda line: ran.lines.append(f"{day}: {line}"),
-                cancelled,
-                ran,
+                stopped,
+                ran=ran,
             )
             try:
                 return several.of(container)(Job(PIPELINE, ROW, {}, {}, day), staging)
@@ -201,17 +207,16 @@ def test_what_the_engine_refuses_for_all_may_be_done_alone(
 
 def test_after_a_kill_none_is_done_alone(run_all: RunAll, ran: Ran) -> None:
     ran.undone = (DAYS[1],)
-    found = run_all(DAYS[:2], at_once=1, cancelled=lambda: bool(ran.batches))
+    found = run_all(DAYS[:2], at_once=1, stopped=lambda: KILLED if ran.batches else None)
 
-    assert isinstance(found[DAYS[1]], StageError)
-    assert "was stopped while it ran" in str(found[DAYS[1]])
+    assert KILLED is found[DAYS[1]]
     assert [] == ran.alone
 
 
 def test_what_waits_when_a_kill_comes_is_not_begun(run_all: RunAll, ran: Ran) -> None:
-    found = run_all(DAYS[:2], at_once=1, cancelled=lambda: True)
+    found = run_all(DAYS[:2], at_once=1, stopped=lambda: KILLED)
 
-    assert {"train was stopped before it started."} == {str(error) for error in found.values()}
+    assert {KILLED} == set(found.values())
     assert ([], []) == (ran.batches, ran.alone)
 
 

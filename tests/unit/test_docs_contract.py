@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from contract.formats import FORMATS
 
-from microstage.contract import Exit, Run, run_job
+from microstage.contract import Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.errors import MEANING
+from microstage.exits import Exit
 from microstage.jobs import Job, resolve
 from microstage.pipelines import Pipeline, load_pipeline
 from microstage.sharing import COMMAND, provide

@@ -9,9 +9,9 @@ import pytest
 from unit_harness import ROW, RunJob, never, stage
 
 from microstage import contract
-from microstage.contract import Exit
 from microstage.data_folder import DataFolder
 from microstage.errors import StageError
+from microstage.exits import Exit
 from microstage.inputs import variables
 from microstage.jobs import Job
 from microstage.pipelines import Pipeline

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from microstage.contract import Exit, Run, run_job
+from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
+from microstage.exits import Exit
 from microstage.jobs import Job, resolve
 from microstage.pipelines import load_pipeline
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from microstage.contract import Exit
 from microstage.data_folder import DataFolder
 from microstage.engines.process import ProcessEngine, environment, find_program, program_id
 from microstage.errors import StageError
+from microstage.exits import Exit
 from microstage.jobs import Job
 from microstage.pipelines import Pipeline
 from microstage.table import Limits, Row

@@ -20,9 +20,10 @@ from unit_harness import (
 )
 
 from microstage import publishing
-from microstage.contract import Exit, Run
+from microstage.contract import Run
 from microstage.data_folder import DataFolder
 from microstage.errors import StageError
+from microstage.exits import Exit
 from microstage.jobs import Job
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from unit_harness import PIPELINE, ROW
 
-from microstage.contract import Exit
 from microstage.data_folder import DataFolder
+from microstage.exits import Exit
 from microstage.jobs import Job
 from microstage.sharing import Place, ending, provide
 

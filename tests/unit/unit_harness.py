@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from microstage.contract import Exit
+from microstage.exits import Exit
 from microstage.jobs import Job
 from microstage.pipelines import Pipeline
 from microstage.table import Limits, Row

@@ -5,28 +5,28 @@ Used by the operator and by scripts/run_stage, so a stage meets the same walls w
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+import hashlib
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import ImageNotFound
 from docker.types import Mount
-from requests.exceptions import RequestException
 
-from microstage.clearing import STOP_SECONDS, remove
-from microstage.contract import Exit, Run
+from microstage.clearing import containers_of, remove
+from microstage.contract import Resumed, Run
 from microstage.data_folder import DataFolder
 from microstage.endpoint import endpoint
-from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
-from microstage.inputs import variables
+from microstage.engines.attended import Attendant
+from microstage.engines.taken import take
+from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, LeftRunningError, StageError
+from microstage.exits import Exit
+from microstage.inputs import identity, read_inputs, variables
 from microstage.jobs import Job
 from microstage.walls import CONTRACT, CONTRACT_LABEL, GUARD, hardening, labels, network_of
-
-MAX_LINE = 4000
-ENGINE_ERRORS = (DockerException, RequestException)
 
 
 def connect() -> docker.APIClient:
@@ -87,24 +87,72 @@ def network_mode(client: docker.APIClient, network: str) -> str:
     return name
 
 
-@dataclass(frozen=True)
+@dataclass
 class ContainerEngine:
-    """Runs a job's container to its end, passes its log on line by line, and removes it."""
+    """Runs a job's container to its end, and passes its log on line by line.
+
+    It is a context: at its end the container is removed, unless it is left for another try.
+    """
 
     connect: Callable[[], docker.APIClient]
     data: DataFolder
     image_id: str
     run: Run
     write: Callable[[str], None]
-    # Asked once the container exists, for a kill that came while it was created.
-    cancelled: Callable[[], bool] = lambda: False
+    # What ends it before its time. Asked once it is created, too, for a kill that came meanwhile.
+    stopped: Callable[[], StageError | None] = lambda: None
+    # Asked before the container is removed: whether it is this try's.
+    holds: Callable[[], bool] = lambda: True
+    resumed: Resumed | None = None  # what it goes on with
+    _container: str = ""
+    _seen: Path | None = None
+    _client: docker.APIClient | None = None  # by which it was made
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        left = kind is not None and issubclass(kind, LeftRunningError)
+        if self._container and not left and self.holds():
+            # What an error came in between of may still use its client. A new one costs calls.
+            idle = self._client if kind is None else None
+            remove(idle or self.connect(), self._container, running=not idle)
+            if self._seen:
+                self._seen.unlink(missing_ok=True)
+
+    def resume(self, job: Job) -> Resumed | None:
+        """Take over the container in which an earlier try has begun this very job, if there is one.
+
+        What else an earlier try has left of it is removed.
+        """
+        work = self._work(job)
+        client = self.connect()
+        for found in containers_of(client, self.run, day=self.run.day):
+            taken = None if self.resumed else take(client, self.data, found, work)
+            if taken:
+                self._container, self.resumed = found["Id"], taken
+                self.write(
+                    f"Going on with container {found['Id'][:12]}, which an earlier try began."
+                )
+            else:
+                self.write(f"Removing container {found['Id'][:12]} of an earlier try.")
+                remove(client, found["Id"])
+        return self.resumed
 
     def __call__(self, job: Job, staging: Path) -> Exit:
         """See microstage.contract.Engine."""
+        seen = self._seen = staging.parent / f"{self.run.key}.seen"
+        if self.resumed:
+            return self._attendant(job, self._container, seen).go_on(self.resumed.started)
+        seen.unlink(missing_ok=True)
         path = self.data.path
         mounts = [self.bind(f"/in/{name}", path(job.sources[name])) for name in job.sources]
         mounts.append(self.bind("/out", staging, read_only=False))
-        return self.run_to_the_end(job, job.command, mounts)
+        marks = {"work": self._work(job), "staging": staging.name}
+        client, limit = self.connect(), job.row.limits.timeout
+        self._client = client
+        self._container = self._create(client, job, job.command, mounts, limit, marks)
+        return self._attendant(job, self._container, seen).start(client)
 
     def run_to_the_end(
         self,
@@ -112,42 +160,38 @@ class ContainerEngine:
         command: list[str],
         mounts: list[Mount],
         *,
-        seconds: int = 0,
-        goes_on: Callable[[], bool] = lambda: False,
+        seconds: int,
+        goes_on: Callable[[], bool],
     ) -> Exit:
-        """Run a container of the job's row, whatever its command and its mounts.
+        """Run a container of the job's row, whatever its command and its mounts; remove it.
 
         goes_on: asked whenever the row's time limit is over, whether it may have that time once
         more; seconds: what it may take in all then.
         """
         client = self.connect()
-        created = self._create(client, job, command, mounts, seconds or job.row.limits.timeout)
-        timed_out, over, ended = threading.Event(), threading.Event(), False
-
-        def watch() -> None:
-            while not over.wait(job.row.limits.timeout):
-                if not goes_on():
-                    timed_out.set()
-                    self.connect().stop(created, timeout=STOP_SECONDS)
-                    return
-
+        created = self._create(client, job, command, mounts, seconds, {})
         try:
-            if self.cancelled():
-                raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped before it started.")
-            stream = client.attach(created, stdout=True, stderr=True, stream=True, demux=True)
-            client.start(created)
-            threading.Thread(target=watch, daemon=True).start()
-            last_line = _follow(stream, self.write)
-            code = client.wait(created, timeout=None)["StatusCode"]
-            if self.cancelled():
-                raise StageError(TRY_AGAIN, f"{job.row.stage} was stopped while it ran.")
-            out_of_memory = code != 0 and client.inspect_container(created)["State"]["OOMKilled"]
-            ended = True
-            return Exit(code, last_line, out_of_memory, timed_out.is_set())
+            return self._attendant(job, created).start(client, goes_on)
         finally:
-            over.set()
-            # What an error came in between of may still use its client. A new one costs calls.
-            remove(client if ended else self.connect(), created, running=not ended)
+            remove(self.connect(), created)
+
+    def _attendant(self, job: Job, container: str, seen: Path | None = None) -> Attendant:
+        return Attendant(self.connect, self.write, self.stopped, job.row, container, seen)
+
+    def _work(self, job: Job) -> str:
+        """Return what tells that a container does just what one that is made now would do."""
+        limits, network = job.row.limits, network_of(job.row.network)
+        what = {
+            "image": self.image_id,
+            "command": job.command,
+            "sources": job.sources,
+            "inputs": identity(read_inputs(self.data, job)),
+            "owner": self.data.owner,
+            "env": sorted(job.row.env),
+            "walls": hardening(limits, network=network),
+            "seconds": limits.timeout,
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def _create(
         self,
@@ -156,6 +200,7 @@ class ContainerEngine:
         command: list[str],
         mounts: list[Mount],
         seconds: int,
+        marks: dict[str, str],
     ) -> str:
         uid, gid = self.data.owner
         created = client.create_container(
@@ -164,7 +209,7 @@ class ContainerEngine:
             user=f"{uid}:{gid}",
             environment=variables(job.row, guarded=bool(job.row.env) and is_guard(client)),
             use_config_proxy=False,  # what ~/.docker/config.json has for others, passwords included
-            labels=labels(job, self.run, seconds),
+            labels=labels(job, self.run, seconds, **marks),
             host_config=client.create_host_config(
                 mounts=mounts,
                 **hardening(job.row.limits, network=network_mode(client, job.row.network)),
@@ -176,43 +221,3 @@ class ContainerEngine:
         """Return the mount of a directory of the data folder."""
         # type "bind" and not -v: a directory that vanished is an error and not created by root.
         return Mount(target, str(self.data.host_path(path)), type="bind", read_only=read_only)
-
-
-def _follow(
-    stream: Iterator[tuple[bytes | None, bytes | None]], write: Callable[[str], None]
-) -> str:
-    """Pass both outputs on, line by line; return the last line of stderr that is not blank."""
-    pending = {"stdout": b"", "stderr": b""}
-    last_line = ""
-
-    def line(name: str, raw: bytes) -> None:
-        nonlocal last_line
-        text = raw.decode("utf-8", "replace").rstrip()
-        if text:
-            write(text)
-            last_line = text if name == "stderr" else last_line
-
-    for stdout, stderr in stream:
-        for name, chunk in (("stdout", stdout), ("stderr", stderr)):
-            *lines, pending[name] = (pending[name] + (chunk or b"")).split(b"\n")
-            for raw in lines:
-                line(name, raw)
-            if len(pending[name]) > MAX_LINE:  # an endless line must not fill our memory
-                line(name, pending[name])
-                pending[name] = b""
-    for name, raw in pending.items():
-        line(name, raw)
-    return last_line
-
-
-def engine_failure(error: Exception, engine: str) -> StageError:
-    """One sentence for what went wrong between us and an engine, which people know by a name."""
-    if isinstance(error, NotFound):
-        return StageError(TRY_AGAIN, "The stage's container was removed while it ran.")
-    if isinstance(error, APIError):
-        return StageError(TRY_AGAIN, f"The Docker Engine refused: {error.explanation or error}.")
-    return StageError(
-        TRY_AGAIN,
-        f"The Docker Engine at {engine} does not answer; see that it runs and that this user may "
-        f"use it ({type(error).__name__}).",
-    )

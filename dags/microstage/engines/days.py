@@ -19,16 +19,18 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
+from microstage.clearing import containers_of
 from microstage.clearing import remove as remove_container
-from microstage.contract import Engine, Exit, Run
+from microstage.contract import Engine, Run
 from microstage.data_folder import STAGING, DataFolder
 from microstage.engines.container import ContainerEngine
 from microstage.errors import TRY_AGAIN, StageError
+from microstage.exits import Exit
 from microstage.jobs import Job, spoken
 from microstage.publishing import remove
 from microstage.sharing import COMMAND, MOST, ending, provide
 from microstage.table import Row
-from microstage.walls import DAYS, DAYS_LABEL, install
+from microstage.walls import DAYS, DAYS_LABEL
 
 PATIENCE = 1.0  # seconds that a job waits for others while it could run
 LINE = re.compile(r"(\d{4}-\d\d-\d\d)(?:  (.*))?", re.DOTALL)
@@ -149,8 +151,8 @@ class DaysEngine:
                 self._changed.wait()
             self._free -= 1
         try:
-            if day.container.cancelled():
-                raise StageError(TRY_AGAIN, f"{day.job.row.stage} was stopped while it ran.")
+            if stopped := day.container.stopped():
+                raise stopped
             for entry in day.staging.iterdir():
                 remove(entry)
             if left := sorted(day.staging.iterdir()):
@@ -163,8 +165,8 @@ class DaysEngine:
     def _together(self, batch: list[_Day]) -> None:
         """Run a batch; leave to each day how it ended, if it was done."""
         first = batch[0]
-        if first.container.cancelled():
-            raise StageError(TRY_AGAIN, f"{first.job.row.stage} was stopped before it started.")
+        if stopped := first.container.stopped():
+            raise stopped
         if len(batch) == 1:
             first.ended = first.container(first.job, first.staging)
             return
@@ -215,7 +217,5 @@ class DaysEngine:
 def _remove(container: ContainerEngine, called: str) -> None:
     """Remove the container of a batch, if it is still there."""
     client = container.connect()
-    mine = {"install": install(), "key": container.run.instance, "day": called}
-    labels = [f"microstage.{name}={value}" for name, value in mine.items()]
-    for found in client.containers(all=True, filters={"label": labels}):
+    for found in containers_of(client, container.run, day=called):
         remove_container(client, found["Id"])

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from microstage.contract import Exit
 from microstage.data_folder import DataFolder
 from microstage.errors import TRY_AGAIN, USAGE, StageError
+from microstage.exits import Exit
 from microstage.inputs import variables
 from microstage.jobs import Job
 from microstage.table import Row

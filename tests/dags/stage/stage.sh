@@ -69,6 +69,15 @@ sleep) # --seconds N
     sleep "$2"
     finish "{}"
     ;;
+ticks) # --count N --code N; says in which container it did it
+    for tick in $(seq "$2"); do
+        echo "tick $tick"
+        sleep 0.2
+    done
+    echo "the last word" >&2
+    [ "${4:-0}" = 0 ] || exit "$4"
+    finish "{\"host\": \"$(cat /proc/sys/kernel/hostname)\"}"
+    ;;
 stubborn) # does not listen to SIGTERM
     trap '' TERM
     echo "sleeping"

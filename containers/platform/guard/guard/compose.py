@@ -101,7 +101,8 @@ def compose(
     (mounts.check_days if days else mounts.check_one)(row, pipelines, run, wanted)
     count = len([each for each in wanted if each.target.startswith("/out/")]) + 1
     job = Job(pipeline, row, {}, {}, "")
-    marks = labels(job, run, row.limits.timeout * (count if days else 1))
+    more = {} if days else _resumable(body["Labels"], wanted)
+    marks = labels(job, run, row.limits.timeout * (count if days else 1), **more)
     walls = host_config(row)
     try:
         environment = variables(row, settings.secrets)
@@ -158,6 +159,18 @@ def _run(found: Mapping[str, str]) -> Run:
     dag, run = found.get("microstage.dag", ""), found.get("microstage.run", "")
     day = found.get("microstage.day", "")
     return Run(dag, run, words["task"], number, int(words["try"]), day)
+
+
+def _resumable(found: Mapping[str, str], wanted: Sequence[mounts.Asked]) -> dict[str, str]:
+    """Return the labels by which another try knows the work, and where it writes to.
+
+    What the work is cannot be told from here: it is a digest, which means nothing to others.
+    """
+    work = found.get("microstage.work", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", work, re.ASCII):
+        return {}
+    staging = next(each.path for each in wanted if each.target == "/out").rpartition("/")[2]
+    return {"work": work, "staging": staging}
 
 
 def _check_command(row: Row, image: Image, command: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -88,6 +88,24 @@ class Engine:
         except BaseException:
             writer.close()
             raise
+
+    async def logs(self, container: str, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        """Yield a container's log, first of all nothing, when it is there. Raises RefusedError."""
+        reader, writer = await self._connect()
+        try:
+            connection = h11.Connection(h11.CLIENT)
+            for event in _request("GET", f"/containers/{container}/logs", None, dict(query)):
+                writer.write(connection.send(event) or b"")
+            with _to_its_end():
+                async with asyncio.timeout(SECONDS):
+                    event = await _next(connection, reader)
+            if event.status_code != HTTPStatus.OK:
+                raise RefusedError("There is no log of such a container.", HTTPStatus.NOT_FOUND)
+            yield b""
+            while isinstance(event := await _next(connection, reader), h11.Data):
+                yield bytes(event.data)
+        finally:
+            writer.close()
 
     async def _connect(self) -> tuple[StreamReader, StreamWriter]:
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -45,6 +46,23 @@ class Owned:
         if answer.failed:
             raise RefusedError("The Docker Engine lists no containers.", HTTPStatus.BAD_GATEWAY)
         return list(answer.json)
+
+    async def sweep(self) -> Sequence[str]:
+        """Remove our containers that are past their deadline; return their ids.
+
+        Nobody waits for them any more: whoever did has been gone for longer than they may take.
+        """
+        now = time.time()
+        overdue = []
+        for each in await self.list("microstage.deadline"):
+            until = each["Labels"]["microstage.deadline"]
+            if until.isdecimal() and int(until) < now:
+                path = f"/containers/{each['Id']}"
+                await self._engine.call("POST", f"{path}/stop", t="2")
+                await self._engine.call("DELETE", path, v="1", force="1")
+                self.forget(each["Id"])
+                overdue.append(each["Id"])
+        return overdue
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:

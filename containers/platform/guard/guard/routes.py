@@ -41,6 +41,14 @@ def _seconds(value: str) -> bool:
     return bool(re.fullmatch(r"\d{1,2}", value))
 
 
+def _tail(value: str) -> bool:
+    return value == "all" or bool(re.fullmatch(r"\d{1,4}", value))
+
+
+def _time(value: str) -> bool:
+    return bool(re.fullmatch(r"\d{1,12}(\.\d{1,9})?", value))
+
+
 ROUTES = (
     _route("ping", "GET", rf"(?:{PREFIX})?/_ping"),
     _route("version", "GET", rf"(?:{PREFIX})?/version"),
@@ -74,6 +82,17 @@ ROUTES = (
         stdout=_text("1"),
         stderr=_text("1"),
         stream=_text("1"),
+    ),
+    _route(
+        "logs",
+        "GET",
+        rf"{CONTAINER}/logs",
+        stdout=_text("0", "1"),
+        stderr=_text("1"),
+        follow=_text("0", "1"),
+        timestamps=_text("0"),
+        tail=_tail,
+        since=_time,
     ),
     _route(
         "remove",

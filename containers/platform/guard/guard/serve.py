@@ -6,10 +6,12 @@ import asyncio
 import json
 import sys
 from asyncio import Future, StreamReader, StreamWriter
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+from h11 import RemoteProtocolError
 
 from guard.calls import Calls
 from guard.engine import CHUNK, Engine
@@ -18,10 +20,16 @@ from guard.request import Request, read_request
 from guard.routes import API, route_of
 
 SECONDS = 10  # that a client may take to send its request
+SWEEP_SECONDS = 60
 CONNECTIONS = 512  # at once; a stage has two
 UPGRADED = (
     b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n"
     b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+)
+
+LOG = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n"
+    b"Connection: close\r\n\r\n"
 )
 
 
@@ -43,8 +51,20 @@ class Server:
         Path(path).unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._client, path, backlog=128)
         Path(path).chmod(0o660)  # before, nobody else could write to it, as umasks are
-        async with server:
-            await server.serve_forever()
+        sweeping = asyncio.ensure_future(self._sweep())
+        try:
+            async with server:
+                await server.serve_forever()
+        finally:
+            sweeping.cancel()
+
+    async def _sweep(self) -> None:
+        """Remove what nobody waits for any more, now and again."""
+        while True:
+            with suppress(RefusedError):  # the engine is away
+                for container in await self._calls.owned.sweep():
+                    say(f"Removed container {container[:12]}, which nobody waits for any more.")
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _client(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._connections += 1
@@ -65,6 +85,9 @@ class Server:
             name, named = route_of(request)
             if name == "attach":
                 await self._stream(named, reader, writer)
+                return
+            if name == "logs":
+                await self._log(request, named, reader, writer)
                 return
             working = asyncio.ensure_future(self._calls[name](request, named))
             if name == "wait" and not await _outlasts(reader, working):
@@ -96,6 +119,25 @@ class Server:
             for task in tasks:
                 task.cancel()
             ours.close()
+
+    async def _log(
+        self, request: Request, container: str, reader: StreamReader, writer: StreamWriter
+    ) -> None:
+        """Pass on what a container has said, and goes on to say, while the client is there."""
+        await self._calls.owned.check(container)
+
+        async def copy() -> None:
+            async with aclosing(self._engine.logs(container, request.query)) as chunks:
+                await anext(chunks)
+                writer.write(LOG)
+                with suppress(OSError, EOFError, RemoteProtocolError):
+                    async for chunk in chunks:
+                        writer.write(chunk)
+                        await writer.drain()
+
+        working = asyncio.ensure_future(copy())
+        if await _outlasts(reader, working):
+            await working
 
 
 async def _read(reader: StreamReader) -> Request:

@@ -1,0 +1,66 @@
+"""Whether Airflow still counts on a try: asked before it publishes, and when it is told to end."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+from microstage.errors import TRY_AGAIN, LeftRunningError, StageError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+API_SERVER = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
+SECONDS = 1.5  # for an answer: a task that is told to end has five in all
+GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.CONFLICT)
+
+
+def check_current(context: Context) -> None:
+    """Raise StageError if this try was given up: cleared, marked, or followed by another.
+
+    Airflow gives each try an id of its own, and lets a stale one keep nothing:
+    https://airflow.apache.org/docs/apache-airflow/3.3.0/core-concepts/tasks.html
+    Raises LeftRunningError if it cannot be asked.
+    """
+    store = context.get("task_state_store")
+    if store is None:
+        return  # not run by Airflow
+    ti = context["ti"]
+    try:
+        store.set("publishing", ti.try_number)
+        states = ti.get_task_states(
+            dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=[ti.task_id], map_index=ti.map_index
+        )
+    except AirflowRuntimeError as error:
+        if (error.error.detail or {}).get("status_code") not in GONE:
+            raise LeftRunningError(f"Airflow does not say whether to publish: {error}") from None
+        state = "given up"
+    except (OSError, EOFError) as error:
+        raise LeftRunningError(f"Airflow cannot be asked whether to publish: {error!r}") from None
+    else:
+        found = {str(state) for of_run in states.values() for state in of_run.values()}
+        state = "running" if "running" in found else ", ".join(sorted(found)) or "not known"
+    if state != "running":
+        raise StageError(TRY_AGAIN, f"Nothing is published, as this try of the task is {state}.")
+
+
+def api_is_away() -> bool:
+    """Tell whether Airflow's API server does not answer: then it has not told a task to end.
+
+    Whoever runs a task ends it when the server has been away for some heartbeats.
+    """
+    url = os.environ.get(API_SERVER)
+    if not url:
+        return False
+    try:
+        urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=SECONDS)  # noqa: S310 - ours
+    except HTTPError:
+        return False
+    except OSError:
+        return True
+    return False
