@@ -159,7 +159,7 @@ def run_job(
         except LeftRunningError:
             left = True
             raise
-        except FileNotFoundError:
+        except (FileNotFoundError, StageError):
             if staging.exists():
                 raise
             raise StageError(TRY_AGAIN, TAKEN_OVER) from None

@@ -94,6 +94,7 @@ class Place:
 
     root: Path
     process: subprocess.Popen[bytes] | None = None
+    machine: subprocess.Popen[bytes] | None = None
 
     @property
     def raw(self) -> str:
@@ -116,17 +117,28 @@ class Place:
         """A client that nobody guards."""
         return docker.APIClient(self.raw, version="auto")
 
-    def start_engine(self) -> None:
-        """Start the engine, and wait until it answers."""
+    def make_namespaces(self) -> None:
+        """Make what the engine is in, which outlives it, as a machine does."""
         command = ["unshare", "--net", "--mount", "--propagation", "private", "bash", "-c"]
         command += [
             "ip link set lo up; "
             # As if there were no containerd of the machine's: it starts one of its own.
             "[ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd; "
-            'exec dockerd --data-root "$0/engine" --exec-root "$0/exec" --group 0 '
-            '--pidfile "$0/engine.pid" --host "unix://$0/engine.sock" --log-level warn',
-            str(self.root),
+            "echo; exec sleep infinity"
         ]
+        self.machine = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self.machine.stdout
+        self.machine.stdout.readline()
+
+    def start_engine(self, *options: str) -> None:
+        """Start the engine, and wait until it answers."""
+        if not self.machine:
+            self.make_namespaces()
+        assert self.machine
+        command = ["nsenter", f"--target={self.machine.pid}", "--net", "--mount", "dockerd"]
+        command += [f"--data-root={self.root}/engine", f"--exec-root={self.root}/exec"]
+        command += ["--group=0", f"--pidfile={self.root}/engine.pid", "--log-level=warn"]
+        command += [f"--host=unix://{self.root}/engine.sock", *options]
         with (self.root / "engine.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         self.process = process
@@ -244,6 +256,9 @@ def own_engine(root: Path) -> Iterator[Place]:
             place.engine.remove_container(each["Id"], force=True)
     finally:
         place.stop_engine()
+        if place.machine:
+            place.machine.kill()
+            place.machine.wait()
 
 
 def engine_answers(place: Place) -> bool:

@@ -105,7 +105,7 @@ class Attendant:
 
     def _log(self, client: docker.APIClient) -> Iterator[Output]:
         """Return what has not been passed on; the lines of a second or two may have been."""
-        return logged(client, self.container, max(self._at - 2 * SEEN_SECONDS, 0))
+        return logged(client, self.container, max(self._at - 2 * SEEN_SECONDS, 0.0))
 
     def _code(self, client: docker.APIClient) -> int | None:
         """Return the exit code; None when the engine does not tell."""

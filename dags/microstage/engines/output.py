@@ -37,8 +37,8 @@ def lines(stream: Iterator[Output], write: Callable[[str], None]) -> str:
 
 
 def logged(client: docker.APIClient, container: str, since: float) -> Iterator[Output]:
-    """Return what a container has said since a time, and goes on to say."""
-    stream = client.logs(container, stream=True, follow=True, since=since)
+    """Return what a container has said since a time, or ever (0), and goes on to say."""
+    stream = client.logs(container, stream=True, follow=True, since=since or None)
     return ((chunk, None) for chunk in stream)
 
 

@@ -112,7 +112,7 @@ def main() -> int:
         say(f"The guard lacks a setting, or it is none: {error}.")
         return 78
     except RefusedError as error:
-        say(f"The guard does not start: {error}")
+        say(f"The guard cannot go on: {error}")
         return 78
     except asyncio.CancelledError:
         pass

@@ -20,7 +20,8 @@ from guard.request import Request, read_request
 from guard.routes import API, route_of
 
 SECONDS = 10  # that a client may take to send its request
-SWEEP_SECONDS = 60
+SWEEP_SECONDS = 30
+AWAY_TRIES, AWAY_SECONDS = 3, 5
 CONNECTIONS = 512  # at once; a stage has two
 UPGRADED = (
     b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n"
@@ -51,20 +52,25 @@ class Server:
         Path(path).unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._client, path, backlog=128)
         Path(path).chmod(0o660)  # before, nobody else could write to it, as umasks are
-        sweeping = asyncio.ensure_future(self._sweep())
-        try:
-            async with server:
-                await server.serve_forever()
-        finally:
-            sweeping.cancel()
+        async with server:
+            await self._sweep()
 
     async def _sweep(self) -> None:
-        """Remove what nobody waits for any more, now and again."""
-        while True:
-            with suppress(RefusedError):  # the engine is away
+        """Remove what nobody waits for any more, now and again.
+
+        Raises RefusedError when the engine has been away for long: one that comes back under
+        containers that it left running has a socket of the same name, which is not ours.
+        """
+        away = 0
+        while away < AWAY_TRIES:
+            try:
                 for container in await self._calls.owned.sweep():
                     say(f"Removed container {container[:12]}, which nobody waits for any more.")
-            await asyncio.sleep(SWEEP_SECONDS)
+                away = 0
+            except RefusedError:
+                away += 1
+            await asyncio.sleep(AWAY_SECONDS if away else SWEEP_SECONDS)
+        raise RefusedError(f"The Docker Engine was away {away} times, {AWAY_SECONDS} s apart.")
 
     async def _client(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._connections += 1
