@@ -34,8 +34,7 @@ def task(data: Path, test_image: str) -> Iterator[Callable[[str], subprocess.Pop
     yield start
     for process in started:
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
 def running(containers: Containers) -> Any:
@@ -119,7 +118,7 @@ def test_a_kill_while_the_container_is_created_removes_it(
     operator = StageOperator(task_id="stage", ds=DAY, force=False)
     labels = walls.labels
 
-    def killed_meanwhile(*arguments: Any, **marks: str) -> dict[str, str]:
+    def killed_meanwhile(*arguments: Any, **marks: Any) -> dict[str, str]:
         operator.on_kill()
         return labels(*arguments, **marks)
 

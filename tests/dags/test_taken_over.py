@@ -50,7 +50,7 @@ def start(data: Path, test_image: str, tmp_path: Path) -> Iterator[Start]:
     def begin() -> Task:
         log = tmp_path / f"try-{len(tries)}.log"
         names = {"dag_id": "test", "run_id": "manual", "task_id": "stage", "map_index": -1}
-        ti = SimpleNamespace(**names, try_number=len(tries) + 1)
+        ti: Any = SimpleNamespace(**names, try_number=len(tries) + 1)
         operator = StageOperator(task_id="stage", ds=DAY, force=False)
         child = os.fork()
         if child:
