@@ -22,6 +22,7 @@ Imports go one way, from the bottom of this list to its top:
     day           which day a run is for
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
+    memory        memory for a try after one that ran out of it
     current       whether Airflow still counts on a try
     operator      the Airflow task that runs a job
     each_day      one row for many days

@@ -24,6 +24,7 @@ from microstage.engines.container import ContainerEngine
 from microstage.engines.days import DaysEngine, does_days
 from microstage.errors import NoInputError, StageError
 from microstage.jobs import days_between, spoken, target_of
+from microstage.memory import machine
 from microstage.operator import StageOperator, is_true
 from microstage.pipelines import Pipeline
 from microstage.sensors import look_for_model
@@ -90,11 +91,6 @@ def at_once(cores: int, memory: int, limits: Limits) -> int:
     return max(1, min(cores, memory // limits.memory))
 
 
-def machine() -> tuple[int, int]:
-    """Return cores and bytes of memory of this machine; the engine's is the same, by its data."""
-    return os.cpu_count() or 1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 class EachDay(StageOperator):
     """Run one row for each day of a range: as many at once as there are cores.
 
@@ -158,7 +154,7 @@ class EachDay(StageOperator):
         self, pipeline: Pipeline, data: DataFolder, run: Run, days: list[str], client: APIClient
     ) -> None:
         row = pipeline.row(self.stage)
-        number = at_once(*machine(), row.limits)
+        number = at_once(os.cpu_count() or 1, machine(), row.limits)
         self.log.info("%s to %s: %d days, %d at once.", days[0], days[-1], len(days), number)
         threads = number
         if does_days(client, self.image, row):

@@ -38,5 +38,12 @@ class LeftRunningError(StageError):
         super().__init__(TRY_AGAIN, sentence)
 
 
+class OutOfMemoryError(StageError):
+    """A stage needed more memory than its limit."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(TRY_AGAIN, sentence)
+
+
 class StageExitError(StageError):
     """What the stage itself said when it ended, as against what kept it from being run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from microstage.errors import MEANING, TRY_AGAIN, StageError, StageExitError
+from microstage.errors import MEANING, TRY_AGAIN, OutOfMemoryError, StageError, StageExitError
 from microstage.table import Row
 
 KILLED, TERMINATED = 128 + 9, 128 + 15  # as shells count what a signal ended
@@ -29,10 +29,10 @@ def failure(row: Row, ended: Exit) -> StageError | None:
             f"give it more in {row.where}, limits.timeout.",
         )
     if ended.out_of_memory:
-        return StageError(
-            TRY_AGAIN,
+        key = "memory_max" if row.limits.memory_max else "memory"
+        return OutOfMemoryError(
             f"{row.stage} needed more memory than its limit of {row.limits.memory // 2**20} MiB; "
-            f"give it more in {row.where}, limits.memory.",
+            f"give it more in {row.where}, limits.{key}."
         )
     if ended.code == 0:
         return None

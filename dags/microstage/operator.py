@@ -23,10 +23,17 @@ from microstage.current import api_is_away, check_current
 from microstage.data_folder import DataFolder
 from microstage.engines.attended import ENGINE_ERRORS, engine_failure
 from microstage.engines.container import ContainerEngine, image_id
-from microstage.errors import TRY_AGAIN, LeftRunningError, StageError, StageExitError
+from microstage.errors import (
+    TRY_AGAIN,
+    LeftRunningError,
+    OutOfMemoryError,
+    StageError,
+    StageExitError,
+)
 from microstage.exits import Exit
 from microstage.jobs import Job, resolve
 from microstage.last_good import load_for_run
+from microstage.memory import Memory
 from microstage.pipelines import DEFAULT, folder_of
 from microstage.schedule import DS, RETRIES, RETRY_DELAY
 from microstage.tries import Claim
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from microstage.pipelines import Pipeline
     from microstage.table import Param, Row
 
+MIB = 2**20
 # For steps that need a service: it may be away for a quarter of an hour, for an upgrade or so.
 PATIENT: dict[str, Any] = {
     "retries": 6,
@@ -108,6 +116,7 @@ class StageOperator(DockerOperator):
         self._claim: Claim | None = None
         self._stopped: StageError | None = None
         self._confirm: Callable[[], None] = lambda: None
+        self._memory = Memory()
 
     def connect(self) -> APIClient:
         """Return a new client: on_kill and the time limit must not share one that is in use."""
@@ -125,6 +134,7 @@ class StageOperator(DockerOperator):
         ti = context["ti"]
         self._run = Run(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
         self._confirm = lambda: check_current(context)
+        self._memory = Memory(context.get("task_state_store"))
         try:
             return self._run_stage(self._run)
         except ENGINE_ERRORS as error:
@@ -184,7 +194,12 @@ class StageOperator(DockerOperator):
     def _run_job(
         self, data: DataFolder, job: Job, run: Run, *, force: bool, log: Callable[[str], None]
     ) -> dict[str, Any]:
+        limit = job.row.limits.memory
+        job = self._memory.given(job, run)
         row = job.row
+        more = row.limits.memory > limit
+        if more:
+            log(f"This try has {row.limits.memory // MIB} MiB of memory: one before ran out of it.")
         log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.image})")
         container = ContainerEngine(
             self.connect,
@@ -198,7 +213,8 @@ class StageOperator(DockerOperator):
 
         def engine(job: Job, staging: Path) -> Exit:
             try:
-                return (container if container.resumed else self._engine(container))(job, staging)
+                alone = more or container.resumed
+                return (container if alone else self._engine(container))(job, staging)
             except ENGINE_ERRORS as error:  # an OSError, too, which would be taken for the disk's
                 raise engine_failure(error, self._engine_name()) from None
 
@@ -207,18 +223,26 @@ class StageOperator(DockerOperator):
                 raise StageError(TRY_AGAIN, TAKEN_OVER)
             self._confirm()
 
-        with container:
-            return run_job(
-                data,
-                job,
-                image_id=self.image,
-                run=run,
-                engine=engine,
-                log=log,
-                force=force,
-                resume=container.resume,
-                confirm=confirm,
-            )
+        try:
+            with container:
+                return run_job(
+                    data,
+                    job,
+                    image_id=self.image,
+                    run=run,
+                    engine=engine,
+                    log=log,
+                    force=force,
+                    resume=container.resume,
+                    confirm=confirm,
+                )
+        except OutOfMemoryError:
+            if next_limit := self._memory.ran_out(job, run):
+                raise OutOfMemoryError(
+                    f"{row.stage} needed more memory than {row.limits.memory // MIB} MiB; "
+                    f"the next try gets {next_limit // MIB} MiB."
+                ) from None
+            raise
 
     def _holds(self) -> bool:
         return self._claim is None or self._claim.holds()

@@ -31,6 +31,7 @@ class Limits:
     memory: int  # bytes
     pids: int
     timeout: int  # seconds
+    memory_max: int = 0  # bytes, which a try after one that ran out of memory may have; 0: no more
 
 
 @dataclass(frozen=True)
@@ -189,22 +190,34 @@ def checked(
 
 def _limits(where: str, value: object) -> Limits:
     limits = checked(
-        where, value, {"cpus": int | float, "memory": str, "pids": int, "timeout": str}
+        where,
+        value,
+        {"cpus": int | float, "memory": str, "pids": int, "timeout": str},
+        {"memory_max": str},
     )
-    memory = re.fullmatch(r"(\d+)([kmg])", limits["memory"].lower())
     timeout = re.fullmatch(r"(\d+)([smh])", limits["timeout"].lower())
-    if not memory:
-        raise StageError(USAGE, f'{where}: memory must look like "512m" or "2g".')
+    memory = _bytes(where, "memory", limits["memory"])
+    most = _bytes(where, "memory_max", limits["memory_max"]) if "memory_max" in limits else 0
+    if most and most < memory:
+        raise StageError(USAGE, f"{where}: memory_max is less than memory.")
     if not timeout or int(timeout[1]) == 0:
         raise StageError(USAGE, f'{where}: timeout must look like "30s", "10m" or "1h".')
     if not limits["cpus"] > 0 or not limits["pids"] > 0:
         raise StageError(USAGE, f"{where}: cpus and pids must be greater than 0.")
     return Limits(
         cpus=float(limits["cpus"]),
-        memory=int(memory[1]) * {"k": 2**10, "m": 2**20, "g": 2**30}[memory[2]],
+        memory=memory,
         pids=limits["pids"],
         timeout=int(timeout[1]) * {"s": 1, "m": 60, "h": 3600}[timeout[2]],
+        memory_max=most,
     )
+
+
+def _bytes(where: str, key: str, text: str) -> int:
+    found = re.fullmatch(r"(\d+)([kmg])", text.lower())
+    if not found:
+        raise StageError(USAGE, f'{where}: {key} must look like "512m" or "2g".')
+    return int(found[1]) * {"k": 2**10, "m": 2**20, "g": 2**30}[found[2]]
 
 
 def _is_inner_path(path: str) -> bool:

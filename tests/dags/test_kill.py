@@ -34,7 +34,9 @@ def task(data: Path, test_image: str) -> Iterator[Callable[[str], subprocess.Pop
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
 
 
 def running(containers: Containers) -> Any:
@@ -144,3 +146,15 @@ def test_installations_on_one_engine_leave_each_other_alone(
         assert "running" == other.status
     finally:
         other.remove(force=True)
+
+
+def test_a_try_after_one_that_ran_out_of_memory_gets_twice_as_much(
+    task: Callable[[str], subprocess.Popen[bytes]], table: Callable[..., None], data: Path
+) -> None:
+    limits = {"memory": "16m", "memory_max": "40m"}
+    table(stage={"verb": "some", "params": {"bytes": 24 * 2**20}, "limits": limits})
+    said = task("alone").communicate()[0].decode()
+
+    assert "stage needed more memory than 16 MiB; the next try gets 32 MiB." in said
+    assert "This try has 32 MiB of memory: one before ran out of it." in said
+    assert (data / "stage" / DAY / "manifest.json").is_file()

@@ -69,6 +69,8 @@ def test_a_row_knows_the_kind_of_its_work_and_where_it_is(load: Load) -> None:
         ('["model.txt"]', '["manifest.json"]', "must be paths inside /out"),
         ("learning_rate = 0.1", "learning_rate = [1]", "learning_rate must be a text or a number"),
         ('"2g"', '"2 GB"', "memory must look like"),
+        ('"2g"', '"2g", memory_max = "4 GB"', "memory_max must look like"),
+        ('"2g"', '"2g", memory_max = "1g"', "memory_max is less than memory"),
         ('"1h"', '"0s"', "timeout must look like"),
         ("cpus = 2", "cpus = 0", "greater than 0"),
         ("cpus = 2", "cpus = true", "cpus must be a number"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from guard import mounts
@@ -103,7 +103,7 @@ def compose(
     job = Job(pipeline, row, {}, {}, "")
     more = {} if days else _resumable(body["Labels"], wanted)
     marks = labels(job, run, row.limits.timeout * (count if days else 1), **more)
-    walls = host_config(row)
+    walls = host_config(_with_memory(row, host.get("Memory")))
     try:
         environment = variables(row, settings.secrets)
     except StageError as error:
@@ -126,6 +126,13 @@ def compose(
         "Labels": {**marks, OURS: settings.install},
         "HostConfig": {**walls, "Mounts": mounts.composed(settings, pipeline, wanted)},
     }
+
+
+def _with_memory(row: Row, asked: object) -> Row:
+    """Return the row with what memory a client asks for, if it says that a try may have so much."""
+    if type(asked) is not int or not row.limits.memory < asked <= row.limits.memory_max:
+        return row
+    return replace(row, limits=replace(row.limits, memory=asked))
 
 
 def host_config(row: Row) -> dict[str, Any]:
