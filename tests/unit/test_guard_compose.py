@@ -116,6 +116,50 @@ def test_what_a_client_sends_is_not_repeated_in_a_refusal() -> None:
     )
 
 
+def test_a_container_says_what_another_try_has_to_know_to_take_it_over() -> None:
+    sent = body(ROW, [mount("/in/raw", "raw")])
+    staging = f"{Run('d', 'r', ROW.stage).key}.{DRAWN}"
+    sent["Labels"] |= {"microstage.work": "0" * 64, "microstage.staging": staging}
+
+    assert composed(ROW, sent)["Labels"].items() >= sent["Labels"].items()
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"work": "0" * 63},
+        {"work": "g" * 64},
+        {"work": "0" * 64, "staging": ""},
+        {"work": "0" * 64, "staging": f"other.{DRAWN}"},
+        {"work": "", "staging": "other"},
+    ],
+)
+def test_it_says_so_of_no_other_directory_than_its_own(marks: dict[str, str]) -> None:
+    sent = body(ROW, [mount("/in/raw", "raw")])
+    sent["Labels"] |= {f"microstage.{name}": value for name, value in marks.items()}
+
+    with pytest.raises(RefusedError, match=r"Labels, microstage\.(work|staging)"):
+        composed(ROW, sent)
+
+
+@pytest.mark.parametrize("asked", [2**30, 2**31, 2**31 + 7, 3 * 2**30])
+def test_a_try_may_have_as_much_memory_as_the_row_says_at_most(asked: int) -> None:
+    row = replace(ROW, limits=replace(ROW.limits, memory_max=3 * 2**30))
+    sent = body(replace(row, limits=replace(row.limits, memory=asked)), [mount("/in/raw", "raw")])
+
+    assert asked == composed(row, sent)["HostConfig"]["Memory"]
+
+
+@pytest.mark.parametrize("asked", [2**30 - 1, 3 * 2**30 + 1, 0, -1])
+@pytest.mark.parametrize("most", [0, 3 * 2**30])
+def test_and_no_more_and_no_less(asked: int, most: int) -> None:
+    row = replace(ROW, limits=replace(ROW.limits, memory_max=most))
+    sent = body(replace(row, limits=replace(row.limits, memory=asked)), [mount("/in/raw", "raw")])
+
+    with pytest.raises(RefusedError, match="HostConfig, Memory"):
+        composed(row, sent)
+
+
 def test_an_engine_that_is_guarded_has_the_secrets_itself() -> None:
     row = replace(ROW, env=("ABSENT",))
 
