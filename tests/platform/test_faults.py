@@ -1,0 +1,182 @@
+"""What goes wrong while stages run, on the real stack: nothing is lost, and nothing runs twice.
+
+A pipeline of its own, whose data takes as long to make as a test says.
+"""
+
+import datetime as dt
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from stack import Stack, wait_until
+from story import Story
+
+HERE = Path(__file__).parent
+KILL_TASK = """
+import os, signal
+for pid in filter(str.isdecimal, os.listdir("/proc")):
+    with open(f"/proc/{pid}/cmdline") as file:
+        if "task runner" in file.read():
+            os.kill(int(pid), signal.SIGKILL)
+            print("killed")
+"""
+
+
+class Slow(Story):
+    """The pipeline, and what is seen of its containers."""
+
+    image = ""
+
+    def takes(self, seconds: int) -> None:
+        """Let each day take so long, from the next task on."""
+        file = self.stack.root / "dags/pipelines/slow.toml"
+        row = f'image = "{self.image}"\nparams = {{ seconds = {seconds} }}'
+        file.write_text(f"[pipeline]\n\n[stages.generate]\n{row}\n")
+
+    def containers(self) -> set[str]:
+        return set(self.stack.containers("label=microstage.pipeline=slow"))
+
+    def running(self) -> set[str]:
+        return set(self.stack.containers("label=microstage.pipeline=slow", "status=running"))
+
+    def host(self, day: dt.date) -> str:
+        """Return the container that the data of a day is from."""
+        return str(self.json(f"raw/{day}/summary.json")["host"])
+
+    def left(self) -> list[str]:
+        """Return what is in the staging directory."""
+        return sorted(path.name for path in (self.data / ".staging").glob("*"))
+
+    @contextmanager
+    def watched(self) -> Iterator[set[str]]:
+        """Collect the containers that are there meanwhile."""
+        seen: set[str] = set()
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(0.5):
+                seen.update(self.containers())
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def slow(stack: Stack) -> Iterator[Slow]:
+    story = Slow(stack, "slow")
+    story.image = f"microstage-test/slow:{stack.setting('COMPOSE_PROJECT_NAME')}"
+    subprocess.run(["docker", "build", "-qt", story.image, HERE / "slow"], check=True)
+    story.takes(1)
+    wait_until(lambda: story.is_known("backfill"))
+    yield story
+    (stack.root / "dags/pipelines/slow.toml").unlink()
+    subprocess.run(["docker", "rmi", "--force", story.image], check=True, capture_output=True)
+
+
+def test_a_stage_goes_on_while_its_task_is_killed_and_then_the_scheduler(slow: Slow) -> None:
+    day = dt.date(2020, 6, 1)
+    slow.takes(75)
+    with slow.watched() as seen:
+        run = slow.start("generate_data", day)
+        wait_until(slow.running)
+        time.sleep(3)
+        killed = slow.stack.run(
+            "docker", "compose", "exec", "-T", "scheduler", "python3", "-c", KILL_TASK
+        )
+        wait_until(lambda: "Going on with container" in slow.log("generate_data", day, "generate"))
+        slow.stack.run("docker", "compose", "kill", "scheduler")
+        slow.stack.run("docker", "compose", "up", "--detach", "--wait", "scheduler")
+        wait_until(lambda: slow.state_of(run) in ("success", "failed"))
+    log = slow.log("generate_data", day, "generate")
+    manifest = slow.manifest(f"raw/{day}")
+
+    assert "killed" in killed.stdout
+    assert "success" == slow.state_of(run)
+    assert [slow.host(day)] == list(seen)
+    assert 3 == manifest["run"]["try"]
+    assert manifest["seconds"] >= 75
+    assert "second 75" in log
+    assert '"second 1"' not in log, "it goes on from where it was"
+    assert [] == slow.left()
+    assert set() == slow.containers()
+
+
+def test_a_scheduler_that_is_replaced_takes_up_what_the_one_before_has_begun(slow: Slow) -> None:
+    day = dt.date(2020, 6, 2)
+    slow.takes(40)
+    with slow.watched() as seen:
+        run = slow.start("generate_data", day)
+        wait_until(slow.running)
+        recreate = ["up", "--detach", "--wait", "--force-recreate", "--no-deps", "--timeout", "3"]
+        slow.stack.run("docker", "compose", *recreate, "scheduler")
+        wait_until(lambda: slow.state_of(run) in ("success", "failed"))
+
+    assert "success" == slow.state_of(run)
+    assert [slow.host(day)] == list(seen)
+    assert [] == slow.left()
+
+
+def test_a_stage_goes_on_while_the_api_server_and_the_database_are_away(slow: Slow) -> None:
+    day = dt.date(2020, 6, 3)
+    slow.takes(70)
+    with slow.watched() as seen:
+        run = slow.start("generate_data", day)
+        wait_until(slow.running)
+        slow.stack.run("docker", "compose", "kill", "api-server", "postgres")
+        time.sleep(40)  # until the task's supervisor has given up
+        slow.stack.run("docker", "compose", "up", "--detach", "--wait")
+        wait_until(lambda: slow.state_of(run) in ("success", "failed"))
+
+    assert "success" == slow.state_of(run)
+    assert [slow.host(day)] == list(seen)
+    assert [] == slow.left()
+
+
+def test_a_task_that_a_person_marks_as_failed_ends_and_publishes_nothing(slow: Slow) -> None:
+    day = dt.date(2020, 6, 4)
+    slow.takes(60)
+    run = slow.start("generate_data", day)
+    wait_until(slow.running)
+    slow.airflow.call("PATCH", f"{run}/taskInstances/generate", {"new_state": "failed"})
+    wait_until(lambda: not slow.containers())
+    time.sleep(1)
+
+    assert not (slow.data / f"raw/{day}").exists()
+    assert [] == slow.left()
+
+
+def test_a_backfill_ends_by_itself_after_the_whole_stack_was_killed(slow: Slow) -> None:
+    first = dt.date(2020, 7, 1)
+    days = [first + dt.timedelta(days=number) for number in range(30)]
+    slow.takes(1)
+    conf = {"first": str(days[0]), "last": str(days[-1])}
+    slow.airflow.switch_on("backfill")
+    run = slow.airflow.trigger("backfill", days[-1], conf)
+
+    def there() -> list[dt.date]:
+        return [day for day in days if (slow.data / f"raw/{day}/manifest.json").exists()]
+
+    wait_until(lambda: len(there()) > 5)
+    slow.stack.run("docker", "compose", "kill")
+    done = {day: slow.manifest(f"raw/{day}") for day in there()}
+    slow.stack.run("docker", "compose", "up", "--detach", "--wait")
+    wait_until(lambda: slow.state_of(run) in ("success", "failed"))
+    after = {day: slow.manifest(f"raw/{day}") for day in there()}
+    tasks = slow.states("backfill", days[-1])
+
+    assert 5 < len(done) < 30
+    assert days == list(after)
+    assert done == {day: after[day] for day in done}, "what is published is not done again"
+    assert "success" == tasks["generate"], json.dumps(tasks)
+    assert [] == slow.left()
+    assert set() == slow.containers()
