@@ -76,9 +76,12 @@ def look(pipeline: Pipeline, data: DataFolder, image: str, *, rest: bool) -> dic
     claimed = (config["Config"].get("Labels") or {}).get("org.microstage.work", "").split()
     files, opened = files_of(image), set[str]()
     own = [row for row in pipeline.rows.values() if named(row.image) == named(image)]
-    others = set(claimed) - {row.work for row in own}
+    # Of each other kind of work the table's own row: an image's example may be of the same kind.
+    first = {row.work: row for row in reversed(pipeline.rows.values())}
+    others = [first[work] for work in claimed if work in first]
+    works = {row.work for row in own}
     for row in pipeline.rows.values():
-        if row in own or row.work in others:
+        if row in own or (row in others and row.work not in works):
             model = f"models/{DAYS[-1]}"
             job = resolve(pipeline, row.stage, DAYS[-1], window=window(row), model=model)
             job = present(data, alone(job) if row.network else job)

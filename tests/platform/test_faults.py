@@ -21,9 +21,10 @@ KILL_TASK = """
 import os, signal
 for pid in filter(str.isdecimal, os.listdir("/proc")):
     with open(f"/proc/{pid}/cmdline") as file:
-        if "task runner" in file.read():
-            os.kill(int(pid), signal.SIGKILL)
-            print("killed")
+        name = file.read()
+    if name.startswith("airflow worker -- ") and "LocalExecutor" not in name:
+        os.kill(int(pid), signal.SIGKILL)
+        print("killed")
 """
 
 
