@@ -1,9 +1,15 @@
-# generate --seconds N: says each second which one it is, and in the data which container it was.
+# generate --date DAY --seconds N --long DAY: takes so long, and on that day a minute more. Says which
+# second it is, and in the data which container it was.
 trap 'exit 143' TERM
-while [ $# -gt 0 ]; do
-    [ "$1" != --seconds ] || seconds=$2
+while [ $# -gt 1 ]; do
+    case $1 in
+    --date) date=$2 ;;
+    --seconds) seconds=$2 ;;
+    --long) long=$2 ;;
+    esac
     shift
 done
+[ "$date" != "$long" ] || seconds=$((seconds + 60))
 for second in $(seq "$seconds"); do
     echo "second $second" >&2
     sleep 1 &
