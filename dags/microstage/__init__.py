@@ -18,7 +18,7 @@ Imports go one way, from the bottom of this list to its top:
     tries         which try of a task instance counts
     endpoint      which Docker Engine a script works with
     clearing      containers, removed: of what has ended, was killed, or is nobody's
-    engines/      what a job is run in: process, output, attended, taken, container, days
+    engines/      what a job is run in: process, output, usage, attended, taken, container, days
     day           which day a run is for
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data

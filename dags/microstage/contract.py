@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,9 +137,8 @@ def run_job(
         resumed = resume(job)
         started = resumed.started if resumed else datetime.now(UTC)
         staging = resumed.staging if resumed else prepare(data, target, run.key)
-        left = False
-        try:
-            _run(job, inputs, engine, staging)
+        with _staged(staging):
+            used = _run(job, inputs, engine, staging)
             manifest["outputs"] = check_outputs(staging, job.row, data.owner)
             summary = read_summary(staging)
             if not force and _up_to_date(target, manifest, job.row, digests) is not None:
@@ -146,31 +146,39 @@ def run_job(
                 log(f"{job.shown(job.target)} stays as it is: {job.row.stage} wrote the same.")
                 return summary
             manifest["stamps"] = stamps(staging, manifest["outputs"])
-            if model := _model(data, job):
-                manifest["model"] = model
+            manifest |= _model(data, job)
             manifest["started"] = started.isoformat(timespec="seconds")
             manifest["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 3)
+            manifest |= {"used": used} if used else {}
             manifest["run"] = run.described()
             write_manifest(staging, manifest, data.owner)
             if not force:
                 _refuse_foreign(target, job)
             confirm()
             publish(data, staging, target)
-        except LeftRunningError:
-            left = True
-            raise
-        except (FileNotFoundError, StageError):
-            if staging.exists():
-                raise
-            raise StageError(TRY_AGAIN, TAKEN_OVER) from None
-        finally:
-            if not left:
-                remove(staging)  # what is left of it, or what it replaced
     except OSError as error:
         raise os_failure(error) from error
     facts = "".join(f", {key}={value}" for key, value in summary.items())
     log(f"Published {job.shown(job.target)} after {manifest['seconds']} s{facts}")
     return summary
+
+
+@contextmanager
+def _staged(staging: Path) -> Iterator[None]:
+    """Remove a directory at the end: what is left of it, or what it replaced."""
+    left = False
+    try:
+        yield
+    except LeftRunningError:
+        left = True
+        raise
+    except (FileNotFoundError, StageError):
+        if staging.exists():
+            raise
+        raise StageError(TRY_AGAIN, TAKEN_OVER) from None
+    finally:
+        if not left:
+            remove(staging)
 
 
 def _manifest(job: Job, image_id: str, inputs: dict[str, Path], digests: Digests) -> dict[str, Any]:
@@ -187,8 +195,11 @@ def _manifest(job: Job, image_id: str, inputs: dict[str, Path], digests: Digests
     }
 
 
-def _run(job: Job, inputs: dict[str, Path], engine: Engine, staging: Path) -> None:
-    """Have the job run. Raises StageError unless it succeeded on inputs that stayed the same."""
+def _run(job: Job, inputs: dict[str, Path], engine: Engine, staging: Path) -> dict[str, Any]:
+    """Have the job run; return what it used.
+
+    Raises StageError unless it succeeded on inputs that stayed the same.
+    """
     before = identity(inputs)
     ended = engine(job, staging)
     if identity(inputs) != before:
@@ -197,6 +208,7 @@ def _run(job: Job, inputs: dict[str, Path], engine: Engine, staging: Path) -> No
         )
     if error := failure(job.row, ended):
         raise error
+    return ended.used
 
 
 def _up_to_date(
@@ -216,7 +228,7 @@ def _up_to_date(
         return None  # never published, or not by us, or damaged: then it is to be written anew
 
 
-def _model(data: DataFolder, job: Job) -> dict[str, str]:
+def _model(data: DataFolder, job: Job) -> dict[str, dict[str, str]]:
     """Which model a stage read, for its manifest: its directory, and its version if it has one."""
     if "model" not in job.sources:
         return {}
@@ -224,10 +236,11 @@ def _model(data: DataFolder, job: Job) -> dict[str, str]:
     for place in ("", "version/"):  # a copy from the registry, or what was tracked there
         try:
             version = json.loads((data.path(model["path"]) / f"{place}version.json").read_bytes())
-            return {**model, "name": str(version["name"]), "version": str(version["version"])}
+            model |= {"name": str(version["name"]), "version": str(version["version"])}
+            break
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             continue
-    return model  # never registered
+    return {"model": model}  # without a version: never registered
 
 
 def is_foreign(target: Path) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from microstage.errors import MEANING, TRY_AGAIN, OutOfMemoryError, StageError, StageExitError
 from microstage.table import Row
@@ -18,6 +19,8 @@ class Exit:
     last_line: str = ""  # the last non-blank line on stderr
     out_of_memory: bool = False
     timed_out: bool = False
+    # What it used, where that is known: see microstage.engines.usage.
+    used: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 def failure(row: Row, ended: Exit) -> StageError | None:

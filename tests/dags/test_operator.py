@@ -194,6 +194,14 @@ def test_limits_and_labels_are_on_the_container(
     assert 0 < int(labels["microstage.deadline"]) - time.time() < 20 + 120
 
 
+def test_a_manifest_says_what_the_stage_used(run_stage: RunStage, data: Path) -> None:
+    run_stage("hold", params={"bytes": 20 * 2**20, "seconds": 3})
+    used = json.loads((data / "stage" / DAY / "manifest.json").read_bytes())["used"]
+
+    assert 20 * 2**20 <= used["memory"] < 64 * 2**20
+    assert 0 < used["cpu_seconds"] < 5
+
+
 def test_a_stage_without_enough_memory_says_so_and_which_row_to_change(
     run_stage: RunStage,
 ) -> None:

@@ -166,7 +166,7 @@ def test_a_manifest_has_the_keys_that_the_platform_writes(tmp_path: Path) -> Non
     def engine(job: Job, staging: Path) -> Exit:
         for file in ("predictions.csv", "summary.json"):
             (staging / file).write_text("{}")
-        return Exit(0)
+        return Exit(0, used=manifest["used"])
 
     pipeline = Pipeline("default", {"predict": row})
     job = resolve(pipeline, "predict", "2013-01-06", model="production/2013-01-06")

@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from microstage.clearing import STOP_SECONDS
 from microstage.engines.output import Output, last_line, lines, logged
+from microstage.engines.usage import Usage
 from microstage.errors import TRY_AGAIN, LeftRunningError, StageError
 from microstage.exits import Exit
 from microstage.table import Row
@@ -71,6 +72,7 @@ class Attendant:
         goes_on: Callable[[], bool],
     ) -> Exit:
         threading.Thread(target=self._watch, args=[passed, goes_on], daemon=True).start()
+        usage = Usage(self.connect, self.container)
         try:
             last = self._read(stream)
             while (code := self._code(client)) is None:
@@ -78,11 +80,12 @@ class Attendant:
                 last = self._read(self._log(client))
             self._check()
             if code == 0:
-                return Exit(0, last)
+                return Exit(0, last, used=usage.end())
             state = client.inspect_container(self.container)["State"]
             line = last_line(client, self.container) or last
             return Exit(code, line, bool(state["OOMKilled"]), self._timed_out.is_set())
         finally:
+            usage.end()
             self._over.set()
 
     def _check(self) -> None:

@@ -92,6 +92,10 @@ dies) # and takes the days with it that are done in the same container
 others) # what it sees of other days
     finish "{\"in\": \"$(ls "$IN" "$IN"/*/ | tr '\n' ' ')\"}"
     ;;
+hold) # --bytes N of memory, --seconds N
+    { head -c "$2" /dev/zero; sleep "$4"; } | tail -c "$2" | wc -c
+    finish "{}"
+    ;;
 some) # --bytes N of memory
     [ "$(head -c "$2" /dev/zero | tail -c "$2" | wc -c)" = "$2" ] || exit 137
     finish "{}"

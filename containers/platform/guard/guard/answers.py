@@ -44,6 +44,20 @@ def container(found: Mapping[str, Any]) -> dict[str, Any]:
     return {**_some(found, "Id", "Name", "Created", "Image"), "State": state, "Config": config}
 
 
+def stats(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a container uses: nothing of the machine's."""
+    memory, cpu = found.get("memory_stats") or {}, found.get("cpu_stats") or {}
+    held = _some(memory.get("stats") or {}, "total_rss", "anon")
+    disks = (found.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
+    return {
+        "memory_stats": {"stats": held},
+        "cpu_stats": {"cpu_usage": _some(cpu.get("cpu_usage") or {}, "total_usage")},
+        "blkio_stats": {
+            "io_service_bytes_recursive": [_some(each, "op", "value") for each in disks]
+        },
+    }
+
+
 def listed(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return a line of the list of containers."""
     line = _some(found, "Id", "Names", "Image", "ImageID", "Created", "State", "Status")

@@ -112,6 +112,11 @@ class Calls:
         answer = await self._of_container("GET", container, "json")
         return HTTPStatus.OK, answers.container(answer.json)
 
+    async def _stats(self, _: Request, container: str) -> Reply:
+        query = {"stream": "0", "one-shot": "1"}
+        answer = await self._of_container("GET", container, "stats", **query)
+        return HTTPStatus.OK, answers.stats(answer.json)
+
     async def _start(self, _: Request, container: str) -> Reply:
         return (await self._of_container("POST", container, "start")).status, None
 

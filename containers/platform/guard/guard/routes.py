@@ -95,6 +95,12 @@ ROUTES = (
         since=_time,
     ),
     _route(
+        "stats",
+        "GET",
+        rf"{CONTAINER}/stats",
+        **{"stream": _text(*FALSE), "one-shot": _text(*TRUE)},
+    ),
+    _route(
         "remove",
         "DELETE",
         CONTAINER,
