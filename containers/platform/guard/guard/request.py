@@ -113,7 +113,7 @@ def read_query(query: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in query.split("&") if query else []:
         key, _, value = part.partition("=")
-        if not re.fullmatch(r"[a-z_]+", key) or key in found:
+        if not re.fullmatch(r"[a-z_-]+", key) or key in found:
             raise MalformedError("The query has a key that is none, or twice.")
         if re.search(r"%(?![0-9A-Fa-f]{2})|;", value):
             raise MalformedError(f"The query's {key} is not to be understood.")
