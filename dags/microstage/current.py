@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import urllib.request
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -18,6 +20,25 @@ if TYPE_CHECKING:
 API_SERVER = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
 SECONDS = 1.5  # for an answer: a task that is told to end has five in all
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.CONFLICT)
+
+
+class Current:
+    """Knows whether a try is the current one; asks again when its last answer is too old."""
+
+    def __init__(self, context: Context, every: float = 0.0) -> None:
+        """`every`: seconds for which an answer is good."""
+        self._context = context
+        self._every = every
+        self._asked = -every
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise StageError unless it is: see check_current."""
+        with self._lock:
+            if time.monotonic() - self._asked < self._every:
+                return
+            check_current(self._context)
+            self._asked = time.monotonic()
 
 
 def check_current(context: Context) -> None:

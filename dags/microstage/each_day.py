@@ -109,6 +109,8 @@ class EachDay(StageOperator):
 
     template_fields: Any = ("first", "last", "wanted", "window", "model", "stage_params", "force")
 
+    good_for = 1.0  # several days may be published in a second
+
     def __init__(
         self,
         *,

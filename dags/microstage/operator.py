@@ -19,7 +19,7 @@ from docker import APIClient
 
 from microstage.clearing import remove_all, sweep
 from microstage.contract import TAKEN_OVER, Engine, Run, run_job
-from microstage.current import api_is_away, check_current
+from microstage.current import Current, api_is_away
 from microstage.data_folder import DataFolder
 from microstage.engines.attended import ENGINE_ERRORS, engine_failure
 from microstage.engines.container import ContainerEngine, image_id
@@ -87,6 +87,7 @@ class StageOperator(DockerOperator):
     template_fields = ("ds", "window", "model", "stage_params", "force")
     template_ext = ()
     ui_color = "#e6eef7"
+    good_for = 0.0  # seconds for which Airflow's answer is good, that this try may publish
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class StageOperator(DockerOperator):
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         ti = context["ti"]
         self._run = Run(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
-        self._confirm = lambda: check_current(context)
+        self._confirm = Current(context, self.good_for).check
         self._memory = Memory(context.get("task_state_store"))
         try:
             return self._run_stage(self._run)
@@ -194,10 +195,8 @@ class StageOperator(DockerOperator):
     def _run_job(
         self, data: DataFolder, job: Job, run: Run, *, force: bool, log: Callable[[str], None]
     ) -> dict[str, Any]:
-        limit = job.row.limits.memory
-        job = self._memory.given(job, run)
-        row = job.row
-        more = row.limits.memory > limit
+        limit, job = job.row.limits.memory, self._memory.given(job, run)
+        row, more = job.row, job.row.limits.memory > limit
         if more:
             log(f"This try has {row.limits.memory // MIB} MiB of memory: one before ran out of it.")
         log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.image})")
