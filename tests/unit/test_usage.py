@@ -69,7 +69,7 @@ def published(data: Path, day: str, stage: str = "train", age: int = 1, **more: 
 
 
 def usage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, SCRIPT, "--data", data, *arguments]
+    command: list[str | Path] = [sys.executable, SCRIPT, "--data", data, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
