@@ -4,6 +4,7 @@ Imports go one way, from the bottom of this list to its top:
 
     errors        exit codes, and one sentence for every failure
     data_folder   paths, files and digests of a pipeline's data
+    alone         one at a time: what copies the data folder, and what clears it
     table         a row of the table of stages, checked
     pipelines     dags/stages.toml and dags/pipelines/*.toml: the rows of each pipeline
     last_good     the table as it was when it was last whole

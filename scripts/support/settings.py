@@ -7,6 +7,8 @@ from pathlib import Path
 
 from support import REPOSITORY
 
+SETTINGS = ".env"
+
 
 def setting(name: str, root: Path = REPOSITORY) -> str:
     """Return a setting of the environment or else of .env; "" if neither has it."""
@@ -16,7 +18,7 @@ def setting(name: str, root: Path = REPOSITORY) -> str:
 def read_env(root: Path = REPOSITORY) -> dict[str, str]:
     """Return what .env says, {} where there is none; quotes around a value are not its own."""
     try:
-        lines = (root / ".env").read_text(encoding="utf-8").splitlines()
+        lines = (root / SETTINGS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return {}
     found = {}

@@ -33,7 +33,7 @@ class Stack:
 
     @property
     def data(self) -> Path:
-        return self.root / "data"
+        return Path(self.setting("MICROSTAGE_DATA"))
 
     @property
     def flights(self) -> Path:
