@@ -191,7 +191,7 @@ def change_places(name: str) -> None:
 
 def put_artifacts(files: Iterable[Member]) -> None:
     """Put the files of MLflow in the place of those that are there."""
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     with (
         program(*of_mlflow("back"), **streams) as running,
         tarfile.open(fileobj=running.stdin, mode="w|") as archive,

@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from support.services import compose, program
 
-from microstage.errors import NO_INPUT, USAGE, StageError
+from microstage.errors import BAD_DATA, NO_INPUT, USAGE, StageError
 
 HEADER = b"age-encryption.org/"  # with which what is encrypted begins
 KEY = "/key"
@@ -21,13 +21,14 @@ KEY = "/key"
 def sealing(sink: IO[bytes], recipients: Sequence[str]) -> Iterator[IO[bytes]]:
     """Yield what to write to: it comes out in `sink`, for these to read alone; for none, as it is.
 
-    Raises StageError (69), for a recipient that is none too.
+    Raises StageError (64) for what is no recipient, and StageError (69).
     """
     if not recipients:
         yield sink
         return
     to = [word for recipient in recipients for word in ("--recipient", recipient)]
-    with program(*age("--encrypt", *to), stdin=subprocess.PIPE, stdout=sink) as running:
+    told: dict[str, Any] = {"named": "Encryption", "code": USAGE}
+    with program(*age("--encrypt", *to), stdin=subprocess.PIPE, stdout=sink, **told) as running:
         assert running.stdin  # noqa: S101 - it is a pipe
         yield running.stdin
         running.stdin.close()
@@ -35,7 +36,7 @@ def sealing(sink: IO[bytes], recipients: Sequence[str]) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def opened(file: Path, identity: Path | None) -> Iterator[IO[bytes]]:
-    """Yield what a backup holds, decrypted if it has to be. Raises StageError (64, 66, 69)."""
+    """Yield what a backup holds, decrypted if it has to be. Raises StageError (64 to 66, 69)."""
     # Without a buffer: what reads on has the file from where it is.
     with file.open("rb", buffering=0) as source:
         encrypted = source.read(len(HEADER)) == HEADER
@@ -48,7 +49,8 @@ def opened(file: Path, identity: Path | None) -> Iterator[IO[bytes]]:
         if not identity.is_file():
             raise StageError(NO_INPUT, f"There is no key {identity}.")
         command = age("--decrypt", f"--identity={KEY}", key=identity)
-        with program(*command, stdin=source, stdout=subprocess.PIPE) as running:
+        told: dict[str, Any] = {"named": f"Decryption of {file}", "code": BAD_DATA}
+        with program(*command, stdin=source, stdout=subprocess.PIPE, **told) as running:
             assert running.stdout  # noqa: S101 - it is a pipe
             yield running.stdout
             running.stdout.read()  # nothing, unless it says more than it should

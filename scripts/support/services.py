@@ -13,6 +13,12 @@ from support.command import UNAVAILABLE
 
 from microstage.errors import StageError
 
+# Last lines of programs that say why in the line before.
+NO_REASONS = ("age: report", "Run 'docker", "See 'docker")
+HINTS = {
+    "is not running": "start it with: docker compose up --wait",
+    "executable file not found": "make the images anew: ./build_images.sh",
+}
 PATIENCE = 2  # seconds in which a program that has closed its output ends
 
 
@@ -41,11 +47,14 @@ def beside(*command: str, name: str) -> Sequence[str]:
 
 
 @contextmanager
-def program(*arguments: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command of docker meanwhile. Raises StageError (69), with its last line, if it fails.
+def program(
+    *arguments: str, named: str = "", code: int = UNAVAILABLE, **streams: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command of docker meanwhile; by another name, to people. Raises StageError (`code`).
 
-    Where that is why what is done with it fails, too, its own words are told.
+    Where its failure is why what is done with it fails, too, its own last line is told.
     """
+    named = named or " ".join(["docker", *arguments[:5]])
     with tempfile.TemporaryFile() as errors:
         try:
             running = subprocess.Popen(
@@ -60,7 +69,7 @@ def program(*arguments: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]
         except (BrokenPipeError, StageError) as error:
             if not ended_badly(running):
                 raise
-            raise failed(arguments, errors) from error
+            raise failed(named, code, running, errors) from error
         finally:
             if not whole:
                 running.kill()
@@ -68,7 +77,7 @@ def program(*arguments: str, **streams: Any) -> Iterator[subprocess.Popen[bytes]
                 running.__exit__(None, None, None)  # closes its pipes, and waits for it
             running.wait()
         if running.returncode:
-            raise failed(arguments, errors)
+            raise failed(named, code, running, errors)
 
 
 def ended_badly(running: subprocess.Popen[bytes]) -> bool:
@@ -82,9 +91,15 @@ def ended_badly(running: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def failed(arguments: Sequence[str], errors: IO[bytes]) -> StageError:
+def failed(
+    named: str, code: int, running: subprocess.Popen[bytes], errors: IO[bytes]
+) -> StageError:
     """Return what a command said last."""
     errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-    named = " ".join(["docker", *arguments])
-    return StageError(UNAVAILABLE, f"{named[:90]} failed: {lines[-1].strip()}")
+    lines = [line for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
+    said = [line.strip() for line in lines if not line.startswith(NO_REASONS)] or ["no reason"]
+    # Docker's own, which has not run it: https://docs.docker.com/engine/containers/run/#exit-status
+    absent = running.returncode in (125, 126, 127)
+    todo = [hint for words, hint in HINTS.items() if words in said[-1]]
+    sentence = "; ".join([f"{named} failed: {said[-1]}", *todo])
+    return StageError(UNAVAILABLE if absent else code, sentence)

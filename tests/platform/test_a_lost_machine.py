@@ -62,6 +62,7 @@ def lose(stack: Stack) -> None:
     """Let all of an installation be gone, and a fresh checkout be there under the same name."""
     machine = ["COMPOSE_PROJECT_NAME", "AIRFLOW_PORT", "MLFLOW_PORT", "REPORTS_PORT", "MAIL_PORT"]
     kept = {name: stack.setting(name) for name in machine}
+    stack.run("docker", "compose", "kill")
     stack.run("docker", "compose", "down", "--volumes")
     shutil.rmtree(stack.data)
     shutil.rmtree(stack.root / ".secrets")
