@@ -9,10 +9,13 @@ Imports go one way, from the bottom of this list to its top:
     pipelines     dags/stages.toml and dags/pipelines/*.toml: the rows of each pipeline
     last_good     the table as it was when it was last whole
     jobs          one run of a row: every placeholder filled
+    keeping       how long things are kept, and which runs still need what is old
     digests       what files hold, read again only where they may have changed
     inputs        what a job reads
     publishing    an output directory, put in its place as a whole or not at all
     exits         how a stage has ended, and what that means
+    needed        what of the data is old enough to go; what is needed, and by what
+    old_logs      logs that are old
     contract      one job: inputs checked, run by an engine, outputs checked and published
     sharing       what several days have in one container
     walls         what a stage's container may do, and what says whose it is
@@ -31,6 +34,7 @@ Imports go one way, from the bottom of this list to its top:
     verdicts      what a comparison says about a promotion
     decisions     where people decide
     backfill      many days in one run: their models, and what became of them
+    maintenance   tasks that remove what is old
     alerts        tell people when a task has failed
 
 Up to walls, and in engines/process, it is Python's standard library alone.

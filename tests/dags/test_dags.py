@@ -156,6 +156,17 @@ def test_what_is_started_by_hand_waits_for_nobody_to_switch_it_on_first(bag: Dag
     assert {False} == {dag.is_paused_upon_creation for dag in by_hand}
 
 
+def test_what_removes_data_is_for_every_pipeline_and_waits_to_be_switched_on(bag: DagBag) -> None:
+    dag = bag.dags["maintain"]
+    tasks: list[Any] = [task for task in dag.tasks if hasattr(task, "pipeline")]
+
+    assert set(PIPELINES) <= {task.pipeline for task in tasks}
+    alerts = DEFAULT_ARGS["on_failure_callback"]
+    assert all(task.on_failure_callback == alerts for task in dag.tasks)
+    assert dag.is_paused_upon_creation is not False
+    assert "0 0 * * 0" == schedule(dag)
+
+
 def test_switching_a_dag_on_starts_nothing_before_its_next_time(bag: DagBag) -> None:
     scheduled = [dag for dag in bag.dags.values() if schedule(dag) != "None"]
 

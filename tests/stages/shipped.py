@@ -18,6 +18,7 @@ generate_data = "@daily"
 train_model = "@weekly"
 predict = "@daily"
 monitor = "@daily"
+maintain = "@weekly"
 
 """
 

@@ -7,41 +7,16 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_data import publish, run_row
 
-from microstage.contract import Run, run_job
-from microstage.data_folder import DataFolder
-from microstage.exits import Exit
-from microstage.jobs import Job, resolve
+from microstage.jobs import Job
 from microstage.pipelines import load_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = ["2013-01-11", "2013-01-12", "2013-01-13"]
 TODAY = "2013-01-14"
-
-
-def publish(data: Path, stage: str, ds: str, text: str = "", **options: Any) -> None:
-    """Run a row for a day with a stage that writes `text` into every file that it declares."""
-    job = resolve(load_pipeline(), stage, ds, **options)
-    run_row(data, job, dict.fromkeys(job.row.files, f"{stage} {ds} {text}"))
-
-
-def run_row(data: Path, job: Job, files: dict[str, str]) -> None:
-    def write(_: Job, out: Path) -> Exit:
-        for name, content in {**files, "summary.json": '{"rows": 3}'}.items():
-            (out / name).write_text(content)
-        return Exit(0)
-
-    run_job(
-        DataFolder.at(data),
-        job,
-        image_id=f"sha256:{hashlib.sha256(job.row.image.encode()).hexdigest()}",
-        run=Run("some_dag", f"run-{job.target}", job.row.stage),
-        engine=write,
-        log=print,
-    )
 
 
 def train(data: Path, text: str = "") -> None:

@@ -1,0 +1,145 @@
+"""What is old goes on the running stack, and what waits for a person keeps what it needs.
+
+The demo's second model waits for its approval.
+"""
+
+import datetime as dt
+import json
+import shutil
+import subprocess
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from stack import Stack, wait_until
+from story import Story
+
+from microstage.data_folder import MANIFEST
+
+WAITING = dt.date(2013, 1, 20)
+OLD = "2012-12-01"  # of this day nothing else was made
+
+
+@contextmanager
+def as_of_its_day(folder: Path) -> Iterator[None]:
+    """Let what is in a folder have been made on the days that it is of, for a while."""
+    texts = {path: path.read_text() for path in folder.glob(f"*/{MANIFEST}")}
+    try:
+        for path, text in texts.items():
+            manifest = {**json.loads(text), "started": f"{path.parent.name}T00:00:00+00:00"}
+            path.write_text(json.dumps(manifest))
+        yield
+    finally:
+        for path, text in texts.items():
+            if path.exists():
+                path.write_text(text)
+
+
+BEGAN = """
+UPDATE dag_run SET start_date = start_date + make_interval(days => :days)
+WHERE dag_id = :'dag' AND run_id = :'run'
+"""
+
+
+@contextmanager
+def begun(stack: Stack, days: dict[str, int]) -> Iterator[None]:
+    """Let runs have begun so many days earlier, for a while; `days`: by the end of their names."""
+
+    def move(sign: str) -> None:
+        for run, number in days.items():
+            dag, _, date = run.partition(" ")
+            variables = {
+                "dag": f"flights.{dag}",
+                "run": f"dates__{date}",
+                "days": f"{sign}{number}",
+            }
+            psql = ["psql", "--username=airflow", "--dbname=airflow"]
+            psql += [f"--set={name}={value}" for name, value in variables.items()]
+            subprocess.run(
+                ["docker", "compose", "exec", "-T", "postgres", *psql],
+                cwd=stack.root,
+                input=BEGAN,
+                text=True,
+                check=True,
+                capture_output=True,
+            )
+
+    move("-")
+    try:
+        yield
+    finally:
+        move("+")
+
+
+def test_old_data_go_but_what_production_and_a_waiting_approval_need(stack: Stack) -> None:
+    story, raw = Story(stack), stack.flights / "raw"
+    stack.run("cp", "-a", raw / "2013-01-01", raw / OLD)  # with its owner
+    before = {path.name for path in raw.iterdir()}
+    airflow = stack.airflow("default")
+    with as_of_its_day(raw):
+        airflow.switch_on("maintain")
+        run = airflow.trigger("maintain", WAITING, {})
+        wait_until(lambda: airflow.call("GET", run)["state"] in ("success", "failed"))
+        dry = stack.run("scripts/maintain", "--dry-run", "--only", "data").stdout
+    log = airflow.call("GET", f"{run}/taskInstances/data_of_flights/logs/1?full_content=true")
+    said = " ".join(line["event"] for line in log["content"])
+
+    assert "success" == airflow.call("GET", run)["state"]
+    assert before - {OLD} == {path.name for path in raw.iterdir()}
+    assert "flights/raw: 1 old, 0." in said
+    assert "production needs it" in said
+    assert f"flights.train_model dates__{WAITING} has not ended" in said
+    assert "Nothing was changed" in dry
+    assert "flights/raw: 13 old, kept" in dry
+    assert story.airflow.question("train_model", WAITING)
+
+
+def test_airflows_records_go_but_those_of_a_run_that_waits_and_all_after_it(
+    stack: Stack,
+) -> None:
+    story = Story(stack)
+    first, second = dt.date(2012, 12, 2), dt.date(2012, 12, 3)
+    story.airflow.run("generate_data", [first, second], {})
+    days = {f"generate_data {first}": 1000, f"train_model {WAITING}": 900}
+    with begun(stack, {**days, f"generate_data {second}": 800}):
+        dry = stack.run("scripts/maintain", "--dry-run", "--only", "runs").stdout
+        there = story.airflow.find("generate_data", first)
+        done = stack.run("scripts/maintain", "--only", "runs").stdout
+
+    assert there
+    assert not story.airflow.find("generate_data", first)
+    assert story.airflow.find("generate_data", second)
+    assert story.airflow.question("train_model", WAITING)
+    for said in (dry, done):
+        assert f"no later, as flights.train_model dates__{WAITING} has not ended" in said
+        assert "runs: 0 records" not in said
+    for date in (first, second):
+        shutil.rmtree(stack.flights / f"raw/{date}")
+
+
+def test_of_mlflow_go_the_runs_that_stages_recorded_and_no_version_was_made_of(
+    stack: Stack,
+) -> None:
+    story = Story(stack)
+    versions = story.mlflow("GET", "model-versions/search")["model_versions"]
+    experiment = story.mlflow("GET", "experiments/get-by-name", experiment_name="flights")
+    number = experiment["experiment"]["experiment_id"]
+    runs = {}
+    for who, tags in {"stage": [{"key": "microstage.key", "value": "x"}], "person": []}.items():
+        fields = {"experiment_id": number, "start_time": 1_300_000_000_000, "tags": tags}
+        run = story.mlflow("POST", "runs/create", **fields)["run"]
+        runs[who] = run["info"]["run_id"]
+    said = stack.run("scripts/maintain", "--only", "mlflow").stdout
+
+    assert "mlflow: 1 old runs without a version" in said
+    with pytest.raises(urllib.error.HTTPError) as gone:
+        story.mlflow("GET", "runs/get", run_id=runs["stage"])
+    assert 404 == gone.value.code
+    for run_id in (runs["person"], *(version["run_id"] for version in versions)):
+        assert (
+            "active"
+            == story.mlflow("GET", "runs/get", run_id=run_id)["run"]["info"]["lifecycle_stage"]
+        )
+    story.mlflow("POST", "runs/delete", run_id=runs["person"])
