@@ -83,13 +83,13 @@ class Graph:
             elif files and directory == unit.name:
                 unit.foreign = True
 
-    def _moves(self, data: DataFolder) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield when versions were put into production or out of it, and which then were in use."""
+    def _moves(self, data: DataFolder) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Yield when versions were put into production or out of it, where that is, and what."""
         for directory, manifest in self.manifests.items():
             row = self.pipeline.rows.get(manifest["stage"])
             if row and row.work in MOVES:
                 said = read(data.path(directory) / row.files[0], "name", *IN_USE)
-                yield str(manifest.get("started", "")), said
+                yield str(manifest.get("started", "")), directory, said
 
     def models(self, name: str, version: str) -> list[str]:
         """Return the directory of the model that is a version, in a list that may be empty."""
@@ -211,9 +211,10 @@ def plan(
         and unit.newest < str(today - timedelta(days=max(days[unit.folder], least)))
     }
     needed: dict[str, str] = {}
-    for _, move in graph.moves[-1:]:
+    for _, directory, move in graph.moves[-1:]:
         for alias in IN_USE:
             graph.follow(graph.models(move["name"], str(move[alias])), f"{alias} needs it", needed)
+        needed.setdefault(directory, "it says what is in production")
     for directory, how in (in_use or {}).items():
         graph.follow([directory], how, needed)
     for run in runs:

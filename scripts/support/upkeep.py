@@ -114,15 +114,14 @@ def clean_images(needed: set[str], *, dry_run: bool) -> str:
         "image", "ls", "--quiet", "--no-trunc", "--filter=dangling=true", f"--filter={VENDOR}"
     )
     nameless = set(listed.split())
-    going, size = sorted(nameless - needed), 0
-    for image in going:
-        size += int(docker("image", "inspect", "--format={{.Size}}", image))
-        if not dry_run:
-            try:
+    going, size, kept = 0, 0, len(nameless & needed)
+    for image in nameless - needed:
+        held = int(docker("image", "inspect", "--format={{.Size}}", image))
+        try:
+            if not dry_run:
                 docker("image", "rm", image)
-            except StageError as error:
-                return f"images: {error}"
-    kept = len(nameless & needed)
-    return (
-        f"images: {len(going)} without a name, up to {size / 1e6:.1f} MB; {kept} made what is kept"
-    )
+        except StageError:  # the engine's refusal, as a container has it
+            kept += 1
+        else:
+            going, size = going + 1, size + held
+    return f"images: {going} without a name, up to {size / 1e6:.1f} MB; {kept} kept, as in use"

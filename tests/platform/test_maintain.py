@@ -8,13 +8,17 @@ import json
 import shutil
 import subprocess
 import urllib.error
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from images import docker
 from stack import Stack, wait_until
 from story import Story
+
+from support import upkeep
 
 from microstage.data_folder import MANIFEST
 
@@ -71,6 +75,38 @@ def begun(stack: Stack, days: dict[str, int]) -> Iterator[None]:
         yield
     finally:
         move("+")
+
+
+def image(label: str) -> str:
+    """Make an image without a name; return its id."""
+    text = f"FROM scratch\nLABEL {label}\nLABEL of={uuid.uuid4()}\n"
+    command = ["docker", "build", "--quiet", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_images_without_a_name_go_but_those_in_use_and_those_that_made_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By another label than that of the project, whose nameless images are not the test's."""
+    label = f"org.example.{uuid.uuid4().hex}=1"
+    monkeypatch.setattr(upkeep, "VENDOR", f"label={label}")
+    free, made, used = (image(label) for _ in range(3))
+    container = docker("create", used, "nothing")
+    try:
+        dry = upkeep.clean_images({made}, dry_run=True)
+        before = docker("image", "ls", "--quiet", "--no-trunc", f"--filter=label={label}").split()
+        said = upkeep.clean_images({made}, dry_run=False)
+        after = docker("image", "ls", "--quiet", "--no-trunc", f"--filter=label={label}").split()
+    finally:
+        docker("rm", container)
+        docker("image", "rm", "--force", made, used)
+
+    assert {free, made, used} == set(before)
+    assert {made, used} == set(after)
+    assert "images: 2 without a name" in dry
+    assert "images: 1 without a name" in said
+    assert "; 2 kept" in said
 
 
 def test_old_data_go_but_what_production_and_a_waiting_approval_need(stack: Stack) -> None:

@@ -151,10 +151,12 @@ def test_what_is_old_goes_but_what_production_and_previous_were_made_from(
 
 
 def test_after_a_rollback_it_is_what_the_rollback_says(data: DataFolder) -> None:
-    move(data.root, "rollback", "2013-12-21", 2, 1)
+    move(data.root, "rollback", "2013-08-01", 2, 1)
     as_of_its_day(data.root)
     found = planned(data, without=["predictions"])
 
+    # Without it, the promotion before would be taken for the newest.
+    assert "it says what is in production" == found.stays["rollbacks/2013-08-01"]
     assert "production needs it" == found.stays["models/2013-02-02"]
     assert "previous needs it" == found.stays["models/2013-01-02"]
     assert "predictions that are kept need it" == found.stays["models/2013-03-02"]
