@@ -37,6 +37,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         raise
     finally:
         clone.run("docker", "compose", "down", "--volumes", "--remove-orphans", check=False)
+        # Those that the guard has made, one for each data folder; no data is in them.
+        mine = f"--filter=name=^{clone.setting('COMPOSE_PROJECT_NAME')}_data_"
+        volumes = clone.run("docker", "volume", "ls", "--quiet", mine, check=False).stdout.split()
+        clone.run("docker", "volume", "rm", *volumes, check=False)
 
 
 @pytest.fixture(scope="session")

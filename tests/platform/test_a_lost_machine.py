@@ -83,6 +83,9 @@ def test_an_installation_comes_back_from_its_encrypted_backup_on_another_data_fo
     [backup] = tmp_path.glob("*.age")
     restore: list[str | Path] = ["scripts/restore", backup, "--identity", key]
     refused = stack.run(*restore, check=False)
+    cut = tmp_path / "cut"
+    cut.write_bytes(backup.read_bytes()[:-1000])
+    broken = stack.run("scripts/restore", cut, "--identity", key, "--replace", check=False)
     untouched = recorded(story)
 
     lose(stack)
@@ -94,7 +97,7 @@ def test_an_installation_comes_back_from_its_encrypted_backup_on_another_data_fo
 
     assert f"Backed up to {backup}" in told
     assert backup.read_bytes().startswith(b"age-encryption.org/v1")
-    assert (64, before) == (refused.returncode, untouched)
+    assert (64, 65, before) == (refused.returncode, broken.returncode, untouched)
     assert "services that run" in refused.stderr
     assert (elsewhere, password) == (stack.data, stack.setting("AIRFLOW_ADMIN_PASSWORD"))
     assert held == files(elsewhere)
