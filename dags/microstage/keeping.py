@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from microstage.errors import USAGE, StageError
+from microstage.errors import BAD_DATA, USAGE, StageError
 from microstage.jobs import window_days
 from microstage.pipelines import Pipeline
 
@@ -55,14 +55,21 @@ class Going:
 
 
 def going(pipeline: Pipeline, name: str, moment: datetime, conf: Mapping[str, Any] | None) -> Going:
-    """Return a run that has not ended.
+    """Return a run that has not ended. Raises StageError (65) if its days cannot be known.
 
     `moment`: its logical date, or that of its start; `conf`: the parameters that were said.
     """
     said = conf or {}
-    last = date.fromisoformat(str(said.get("day") or said.get("last") or moment.date()))
-    back = max(pipeline.window, pipeline.history, int(said.get("window") or 1))
-    first = date.fromisoformat(str(said.get("first") or last))
     # The day of a run may be read in a time zone that is not ours.
     slack = timedelta(days=1)
-    return Going(name, window_days(str(first - slack), back)[0], str(last + slack))
+    try:
+        last = date.fromisoformat(str(said.get("day") or said.get("last") or moment.date()))
+        back = max(pipeline.window, pipeline.history, int(said.get("window") or 1))
+        first = date.fromisoformat(str(said.get("first") or last))
+        return Going(name, window_days(str(first - slack), back)[0], str(last + slack))
+    except (ValueError, TypeError, OverflowError, StageError):
+        raise StageError(
+            BAD_DATA,
+            f"{name} has not ended, and nobody knows from its parameters which days it needs, so "
+            "nothing was removed: wait for its end, or end it.",
+        ) from None

@@ -45,6 +45,7 @@ def old_data(
         for alias, version in aliases.get(pipeline.model, {}).items():
             for model in graph.models(pipeline.model, str(version)):
                 in_use[model] = f"{alias} in MLflow needs it"
-        going = [run.going(pipeline) for run in runs if run.pipeline == pipeline.name]
+        # A run may be of a DAG whose name tells no pipeline: it counts for each of them.
+        going = [run.going(pipeline) for run in runs]
         found = plan(graph, days, datetime.now(UTC).date(), going, in_use)
         yield Found(folder, found, graph.images(without=found.goes))

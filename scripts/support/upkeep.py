@@ -16,7 +16,7 @@ from support.services import docker, service
 
 from microstage.errors import StageError
 from microstage.keeping import Going, going
-from microstage.pipelines import DEFAULT, Pipeline
+from microstage.pipelines import Pipeline
 
 VENDOR = "label=org.opencontainers.image.vendor=Microstage"  # on every image of the project
 PAGE = 100
@@ -26,7 +26,6 @@ PAGE = 100
 class Unended:
     """A run of Airflow that has not ended; one that waits for a person is one of them."""
 
-    pipeline: str
     name: str
     started: datetime
     moment: datetime
@@ -51,11 +50,10 @@ def unended(airflow: Airflow) -> list[Unended]:
 
 def described(run: dict[str, Any]) -> Unended:
     """Return a run as Airflow describes it."""
-    pipeline, dot, _ = run["dag_id"].partition(".")
     started = datetime.fromisoformat(run["start_date"] or run["run_after"])
     moment = datetime.fromisoformat(run["logical_date"] or run["run_after"])
     name = f"{run['dag_id']} {run['dag_run_id']}"
-    return Unended(pipeline if dot else DEFAULT, name, started, moment, run["conf"] or {})
+    return Unended(name, started, moment, run["conf"] or {})
 
 
 def model_path(airflow: Airflow, pipeline: Pipeline) -> dict[str, str]:
@@ -124,4 +122,4 @@ def clean_images(needed: set[str], *, dry_run: bool) -> str:
             kept += 1
         else:
             going, size = going + 1, size + held
-    return f"images: {going} without a name, up to {size / 1e6:.1f} MB; {kept} kept, as in use"
+    return f"images: {going} without a name, up to {size / 1e6:.1f} MB; {kept} kept"

@@ -16,8 +16,10 @@ from unit_harness import SPLIT, RunJob, names, stage
 
 from support.archive import INDEX, Writer, members, read_index
 from support.backups import whole
+from support.command import UNAVAILABLE
 from support.put_back import Owners, extract, put_in_place
 from support.restores import merged
+from support.services import docker
 from support.snapshot import copy
 
 from microstage.alone import alone
@@ -245,6 +247,14 @@ def test_an_interrupted_backup_leaves_nothing_and_none_takes_the_place_of_anothe
     assert [] == left
     assert (b"all", 0o600) == (target.read_bytes(), stat.S_IMODE(target.stat().st_mode))
     assert USAGE == refused.value.code
+
+
+def test_without_docker_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(StageError, match="There is no docker command") as refused:
+        docker("version")
+    assert UNAVAILABLE == refused.value.code
 
 
 def test_the_data_folder_is_copied_or_cleared_by_one_at_a_time(data: DataFolder) -> None:

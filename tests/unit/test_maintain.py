@@ -313,6 +313,10 @@ def test_a_run_that_goes_on_may_need_all_days_that_it_is_about() -> None:
     assert ("2013-01-05", "2013-02-03") == span(day="2013-02-02")
     assert ("2012-11-21", "2013-03-02") == span(window=100)
     assert ("2012-12-05", "2013-02-02") == span(first="2013-01-02", last="2013-02-01")
+    for conf in ({"day": "yesterday"}, {"window": "all"}, {"window": [1]}, {"window": 10**9}):
+        with pytest.raises(StageError, match=r"nobody knows .* which days it needs") as refused:
+            span(**conf)
+        assert BAD_DATA == refused.value.code
 
 
 def test_logs_that_are_old_go_with_the_folders_that_are_empty_then(tmp_path: Path) -> None:
