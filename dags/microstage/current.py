@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 API_SERVER = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
 SECONDS = 1.5  # for an answer: a task that is told to end has five in all
+# States of a task whose end somebody wants. One that is cleared while it runs is "restarting".
+ENDED = ("failed", "success", "skipped", "removed", "upstream_failed", "restarting")
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.CONFLICT)
 
 
@@ -40,6 +42,10 @@ class Current:
             check_current(self._context)
             self._asked = time.monotonic()
 
+    def was_asked_to_end(self) -> bool:
+        """Tell whether somebody wants the task to end: see was_asked_to_end."""
+        return was_asked_to_end(self._context)
+
 
 def check_current(context: Context) -> None:
     """Raise StageError if this try was given up: cleared, marked, or followed by another.
@@ -51,33 +57,47 @@ def check_current(context: Context) -> None:
     store = context.get("task_state_store")
     if store is None:
         return  # not run by Airflow
-    ti = context["ti"]
     try:
-        store.set("publishing", ti.try_number)
-        states = ti.get_task_states(
-            dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=[ti.task_id], map_index=ti.map_index
-        )
+        store.set("publishing", context["ti"].try_number)
+        state = _state(context)
     except AirflowRuntimeError as error:
         if (error.error.detail or {}).get("status_code") not in GONE:
             raise LeftRunningError(f"Airflow does not say whether to publish: {error}") from None
         state = "given up"
     except (OSError, EOFError) as error:
         raise LeftRunningError(f"Airflow cannot be asked whether to publish: {error!r}") from None
-    else:
-        found = {str(state) for of_run in states.values() for state in of_run.values()}
-        state = "running" if "running" in found else ", ".join(sorted(found)) or "not known"
     if state != "running":
         raise StageError(TRY_AGAIN, f"Nothing is published, as this try of the task is {state}.")
 
 
-def api_is_away() -> bool:
-    """Tell whether Airflow's API server does not answer: then it has not told a task to end.
+def _state(context: Context) -> str:
+    """Return the state of the task, whichever try of it that is of."""
+    ti = context["ti"]
+    states = ti.get_task_states(
+        dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=[ti.task_id], map_index=ti.map_index
+    )
+    found = {str(state) for of_run in states.values() for state in of_run.values()}
+    return "running" if "running" in found else ", ".join(sorted(found)) or "not known"
 
-    Whoever runs a task ends it when the server has been away for some heartbeats.
+
+def was_asked_to_end(context: Context) -> bool:
+    """Tell whether somebody wants a task to end, where whoever runs it has told it to.
+
+    That is told to a task as well when the API server has not heard of it, or it of the server, for
+    some heartbeats. Then another try is on its way, or the server is away.
     """
-    url = os.environ.get(API_SERVER)
-    if not url:
+    if not os.environ.get(API_SERVER):
+        return True  # not run by Airflow's scheduler
+    if _api_is_away():
         return False
+    try:
+        return _state(context) in ENDED
+    except (AirflowRuntimeError, OSError, EOFError):
+        return False
+
+
+def _api_is_away() -> bool:
+    url = os.environ[API_SERVER]
     try:
         urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=SECONDS)  # noqa: S310 - ours
     except HTTPError:

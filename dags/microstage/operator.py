@@ -19,7 +19,7 @@ from docker import APIClient
 
 from microstage.clearing import remove_all, sweep
 from microstage.contract import TAKEN_OVER, Engine, Run, run_job
-from microstage.current import Current, api_is_away
+from microstage.current import Current
 from microstage.data_folder import DataFolder
 from microstage.engines.attended import ENGINE_ERRORS, engine_failure
 from microstage.engines.container import ContainerEngine, image_id
@@ -116,7 +116,7 @@ class StageOperator(DockerOperator):
         self._run: Run | None = None
         self._claim: Claim | None = None
         self._stopped: StageError | None = None
-        self._confirm: Callable[[], None] = lambda: None
+        self._current: Current | None = None
         self._memory = Memory()
 
     def connect(self) -> APIClient:
@@ -134,7 +134,7 @@ class StageOperator(DockerOperator):
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         ti = context["ti"]
         self._run = Run(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
-        self._confirm = Current(context, self.good_for).check
+        self._current = Current(context, self.good_for)
         self._memory = Memory(context.get("task_state_store"))
         try:
             return self._run_stage(self._run)
@@ -220,7 +220,8 @@ class StageOperator(DockerOperator):
         def confirm() -> None:
             if not self._holds():
                 raise StageError(TRY_AGAIN, TAKEN_OVER)
-            self._confirm()
+            if self._current:
+                self._current.check()
 
         try:
             with container:
@@ -251,10 +252,10 @@ class StageOperator(DockerOperator):
         return container
 
     def on_kill(self) -> None:
-        """Remove the containers, while there is time; unless nobody can have asked for it."""
-        if api_is_away():
+        """Remove the containers, while there is time; unless nobody has asked for it."""
+        if self._current and not self._current.was_asked_to_end():
             self._stopped = LeftRunningError(
-                f"Airflow's API server is away, so {self.stage} was left: the next try goes on."
+                f"Airflow lost sight of this try, so {self.stage} was left: the next one goes on."
             )
             return
         self._stopped = StageError(TRY_AGAIN, f"{self.stage} was stopped.")

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from microstage.current import API_SERVER, Current, api_is_away, check_current
+from microstage.current import API_SERVER, Current, check_current, was_asked_to_end
 from microstage.errors import LeftRunningError, StageError
 
 
@@ -100,17 +100,33 @@ def server() -> Iterator[http.server.HTTPServer]:
     found.server_close()
 
 
-@pytest.mark.parametrize(("path", "away"), [("execution/", False), ("other/", False)])
-def test_a_server_that_answers_is_not_away(
-    server: http.server.HTTPServer, path: str, away: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(API_SERVER, f"http://127.0.0.1:{server.server_port}/{path}")
-
-    assert away == api_is_away()
+@pytest.fixture
+def answering(server: http.server.HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(API_SERVER, f"http://127.0.0.1:{server.server_port}/execution/")
 
 
-def test_one_that_does_not_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("state", ["failed", "success", "restarting"])
+def test_a_task_that_was_marked_or_cleared_is_to_end(answering: None, state: str) -> None:
+    assert was_asked_to_end(context(state))
+
+
+@pytest.mark.parametrize("state", ["running", "up_for_retry", "scheduled", "queued", "None"])
+def test_one_that_was_lost_sight_of_is_not(answering: None, state: str) -> None:
+    assert not was_asked_to_end(context(state))
+
+
+def test_one_whose_supervisor_is_gone_is_not(answering: None) -> None:
+    def gone(**_: Any) -> None:
+        raise BrokenPipeError
+
+    given = context()
+    given["ti"].get_task_states = gone
+
+    assert not was_asked_to_end(given)
+
+
+def test_one_whose_server_is_away_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(API_SERVER, "http://127.0.0.1:9/execution/")
-    assert api_is_away()
+    assert not was_asked_to_end(context("failed"))
     monkeypatch.delenv(API_SERVER)
-    assert not api_is_away()
+    assert was_asked_to_end(context()), "there is no server that could be away"
