@@ -19,7 +19,7 @@ from microstage.exits import Exit
 from microstage.jobs import Job, days_between, resolve, target_of
 from microstage.operator import task_failure
 from microstage.pipelines import DEFAULT, Pipeline
-from microstage.published import Published
+from microstage.published import Published, understood
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -111,6 +111,7 @@ class CheckDays(BaseOperator):
         poor = {}
         published = Published(self.pipeline, "", self.log.warning)
         for published.ds in told.get(self.report, {}).get("done", []):
-            if problems := published.read(self.report, "quality.json")["problems"]:
-                poor[published.ds] = " ".join(problems)
+            with understood(f"The quality.json of {published.ds}"):
+                if problems := published.read(self.report, "quality.json")["problems"]:
+                    poor[published.ds] = " ".join(problems)
         return poor

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from microstage.data_folder import MANIFEST, SUMMARY, DataFolder
+from microstage.data_folder import MANIFEST, SUMMARY, DataFolder, parse_json, read_manifest
 from microstage.digests import Digests, stamps
 from microstage.errors import (
     TRY_AGAIN,
@@ -41,6 +41,7 @@ from microstage.publishing import (
 from microstage.table import Row
 
 TAKEN_OVER = "Another try of this task has begun, so this one publishes nothing."
+GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _up_to_date(
     target: Path, manifest: dict[str, Any], row: Row, digests: Digests
 ) -> dict[str, Any] | None:
     try:
-        published = json.loads((target / MANIFEST).read_bytes())
+        published = read_manifest(target)
         outputs = published["outputs"]
         if any(published[key] != manifest[key] for key in manifest if key != "image"):
             return None
@@ -224,7 +225,7 @@ def _up_to_date(
         if any(digests(target / file) != expected for file, expected in outputs.items()):
             return None
         return read_summary(target)
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+    except (*GONE, ValueError, LookupError, TypeError, AttributeError):
         return None  # never published, or not by us, or damaged: then it is to be written anew
 
 
@@ -235,10 +236,10 @@ def _model(data: DataFolder, job: Job) -> dict[str, dict[str, str]]:
     model = {"path": job.sources["model"]}
     for place in ("", "version/"):  # a copy from the registry, or what was tracked there
         try:
-            version = json.loads((data.path(model["path"]) / f"{place}version.json").read_bytes())
+            version = parse_json((data.path(model["path"]) / f"{place}version.json").read_bytes())
             model |= {"name": str(version["name"]), "version": str(version["version"])}
             break
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (*GONE, ValueError, KeyError, TypeError):
             continue
     return {"model": model}  # without a version: never registered
 

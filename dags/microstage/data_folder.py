@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
+import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,10 @@ from microstage.errors import BAD_DATA, NO_INPUT, USAGE, StageError
 
 MANIFEST = "manifest.json"  # in every published directory: what made it, and the files' digests
 SUMMARY = "summary.json"
+MAX_NAME, MAX_PATH = 255, 3000  # bytes, as Linux has them, but for the data folder's own path
+# What no line of a log can show as it is: control characters, those that turn the order of letters,
+# and bytes that are no text.
+ODD = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 STAGING = ".staging"  # where outputs are written until they are published
 
 
@@ -63,14 +71,12 @@ class DataFolder:
 
     def path(self, relative: str) -> Path:
         """Return the path of a directory of the data folder; one that leaves it is refused."""
-        inside = (self.root / relative).resolve() if "\0" not in relative else self.root
-        if (
-            relative.startswith("/")
-            or ".." in relative.split("/")
-            or inside == self.root
-            or not inside.is_relative_to(self.root)
-            or inside.is_relative_to(self.root / STAGING)
-        ):
+        inside = self.root
+        if is_inner_path(relative):
+            # A link to itself leads nowhere: an error of one kind or another, by Python's version.
+            with suppress(OSError, RuntimeError):
+                inside = (self.root / relative).resolve()
+        if inside == self.root or not inside.is_relative_to(self.root):
             raise StageError(
                 USAGE,
                 f"{relative!r} is not a path below the data folder; use one like raw/2013-01-06.",
@@ -98,6 +104,48 @@ class DataFolder:
             os.chown(path, *owner)
 
 
+def is_inner_path(path: object) -> bool:
+    """Tell whether a text is a path that leads down, and that every file system and log can hold.
+
+    A name that begins with a dot is the platform's own, at the top.
+    """
+    if not isinstance(path, str) or ODD.search(path) or path.startswith("."):
+        return False
+    parts = path.removesuffix("/").split("/")
+    return (
+        not {"", ".", ".."} & set(parts)
+        and max(len(os.fsencode(part)) for part in parts) <= MAX_NAME
+        and len(os.fsencode(path)) <= MAX_PATH
+    )
+
+
+def parse_json(content: bytes) -> Any:
+    """Return what JSON says. Raises ValueError for whatever is none.
+
+    So are NaN and 1e999, which databases refuse, and brackets in brackets without end.
+    """
+    try:
+        return json.loads(content, parse_constant=_number, parse_float=_number)
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
+
+
+def _number(text: str) -> float:
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Return the manifest of a directory; {} where there is none, or none that is whole."""
+    path = directory / MANIFEST
+    try:
+        found = parse_json(path.read_bytes()) if path.is_file() else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def whose(path: str | Path) -> str:
     """Return what bars this process from a path, a folder above it perhaps: its owner and mode."""
     path = Path(path).absolute()
@@ -111,9 +159,12 @@ def published_files(directory: Path) -> Iterator[str]:
     """Paths of the files that belong to `directory`, sorted.
 
     Its manifest and the directories below it that were published on their own (a model's
-    validation) do not belong to it. Raises StageError (65) for a link or a device.
+    validation) do not belong to it. Raises StageError (65) for a link or a device, and for a name
+    that cannot be written down.
     """
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        if ODD.search(entry.name):
+            raise StageError(BAD_DATA, f"{entry.path!a} is no name for a file; give it another.")
         if entry.is_dir(follow_symlinks=False):
             if not os.path.lexists(f"{entry.path}/{MANIFEST}"):
                 yield from (f"{entry.name}/{file}" for file in published_files(Path(entry.path)))

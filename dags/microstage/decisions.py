@@ -11,6 +11,7 @@ default one its name begins with the pipeline's, such as flights.auto_promotion:
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -18,13 +19,13 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from microstage.data_folder import MANIFEST, DataFolder, digest
+from microstage.data_folder import DataFolder, digest, is_inner_path, read_manifest
 from microstage.errors import BAD_DATA, NO_INPUT, StageError
 from microstage.jobs import target_of
 from microstage.operator import StageOperator
 from microstage.pipelines import DEFAULT, Pipeline
-from microstage.published import Published, read_json
-from microstage.schedule import DS, RETRIES, RETRY_DELAY
+from microstage.published import Published, read_json, understood
+from microstage.schedule import DS, RETRIES, RETRY_DELAY, hours_of
 from microstage.verdicts import automatic, body
 
 if TYPE_CHECKING:
@@ -70,12 +71,19 @@ def check_model(data: DataFolder, path: str, files: tuple[str, ...], variable: s
         raise StageError(error.code, f"{wrong} {error}") from None
     if missing := [file for file in files if not (folder / file).is_file()]:
         raise StageError(NO_INPUT, f"{wrong} {path} lacks {', '.join(missing)}; {what_to_do}.")
-    published = read_json(folder / MANIFEST).get("outputs", {})
-    if changed := [file for file in published if digest(folder / file) != published[file]]:
+    published = read_manifest(folder).get("outputs", {})
+    if changed := [file for file in published if not _is_as(folder, file, published)]:
         raise StageError(
             BAD_DATA,
             f"{wrong} {path}: {', '.join(changed)} is no longer what was published; {what_to_do}.",
         )
+
+
+def _is_as(folder: Path, file: str, published: Any) -> bool:
+    try:
+        return is_inner_path(file) and bool(digest(folder / file) == published[file])
+    except (OSError, TypeError):
+        return False
 
 
 # --- what goes into production --------------------------------------------------------------------
@@ -128,20 +136,21 @@ class ApprovePromotion(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         published = Published(self.pipeline, self.ds, self.log.warning)
-        version = published.read(self.version, "version.json")
-        comparison = published.read(self.comparison, "comparison.json")
-        champion = comparison["champion"] or {}
-        label = f"{version['name']} version {version['version']}"
-        if champion.get("version") == version["version"]:
-            raise AirflowSkipException(f"{label} is in production already.")
-        variable = published.pipeline.prefixed("auto_promotion")
-        policy = switch(variable, "better", "not_worse")
-        if automatic(policy, comparison):
-            self.log.info("Promoted without asking: %s", comparison["reason"])
-            return {"by": f"{variable}={policy}"}
-        self.subject = f"Put {label}, trained for {self.ds}, into production?"
-        self.body = "\n".join(body(version, comparison, published.newest_report(self.report)))
-        self.response_timeout = timedelta(hours=float(self.hours))
+        with understood(f"The version.json or comparison.json of {self.ds}"):
+            version = published.read(self.version, "version.json")
+            comparison = published.read(self.comparison, "comparison.json")
+            champion = comparison["champion"] or {}
+            label = f"{version['name']} version {version['version']}"
+            if champion.get("version") == version["version"]:
+                raise AirflowSkipException(f"{label} is in production already.")
+            variable = published.pipeline.prefixed("auto_promotion")
+            policy = switch(variable, "better", "not_worse")
+            if automatic(policy, comparison):
+                self.log.info("Promoted without asking: %s", comparison["reason"])
+                return {"by": f"{variable}={policy}"}
+            self.subject = f"Put {label}, trained for {self.ds}, into production?"
+            self.body = "\n".join(body(version, comparison, published.newest_report(self.report)))
+        self.response_timeout = timedelta(hours=hours_of(self.hours))
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -184,9 +193,11 @@ class CheckQuality(BaseOperator):
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's
         published = Published(self.pipeline, self.ds, self.log.warning)
-        if problems := published.read(self.report, "quality.json")["problems"]:
+        with understood(f"The quality.json of {self.ds}"):
+            problems = " ".join(published.read(self.report, "quality.json")["problems"])
+        if problems:
             where = published.newest_report(self.report)
-            raise AirflowFailException(f"{' '.join(problems)} Report: {where}")
+            raise AirflowFailException(f"{problems} Report: {where}")
         self.log.info("The quality of %s is as it should be.", self.ds)
 
 
@@ -225,14 +236,17 @@ class Retrain(TriggerDagRunOperator):
 
     def execute(self, context: Context) -> Any:
         published = Published(self.pipeline, self.ds, self.log.warning)
-        if published.read(self.report, "quality.json")["ok"]:
+        with understood(f"The quality.json of {self.ds}"):
+            ok = published.read(self.report, "quality.json")["ok"]
+        if ok:
             raise AirflowSkipException("Quality is as it should be: no new model is needed.")
         variable = published.pipeline.prefixed("retrain_on_alert")
         if switch(variable, "on") == "off":
             raise AirflowSkipException(
                 f"Quality is bad, but the Variable {variable} is not on: nothing is trained."
             )
-        folder = published.data.path(self.model)
-        window = len(read_json(folder / "preprocess.json")["days"])
+        with understood(f"{self.model}/preprocess.json"):
+            folder = published.data.path(self.model)
+            window = len(read_json(folder / "preprocess.json")["days"])
         self.conf = {"day": self.ds, "window": window}
         return super().execute(context)

@@ -8,12 +8,12 @@ all: scripts/run_stage --full, and scripts/lineage.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from microstage.data_folder import MANIFEST, digest
+from microstage.data_folder import digest, read_manifest
 
 Manifest = dict[str, Any]
 
@@ -35,14 +35,14 @@ class Digests:
     def __init__(self, *, full: bool = False) -> None:
         """`full` reads every file."""
         self._full = full
-        self._manifests: dict[Path, Manifest | None] = {}
+        self._manifests: dict[Path, Manifest] = {}
 
     def __call__(self, path: Path) -> dict[str, Any]:
         return (None if self._full else self._published(path)) or digest(path)
 
     def _published(self, path: Path) -> dict[str, Any] | None:
         for directory in path.parents:
-            if (manifest := self._manifest(directory)) is None:
+            if not (manifest := self._manifest(directory)):
                 continue
             file = str(path.relative_to(directory))
             try:
@@ -54,11 +54,9 @@ class Digests:
             return None
         return None
 
-    def _manifest(self, directory: Path) -> Manifest | None:
+    def _manifest(self, directory: Path) -> Manifest:
         if directory not in self._manifests:
-            try:
-                found = json.loads((directory / MANIFEST).read_bytes())
-            except (OSError, ValueError):
-                found = None
-            self._manifests[directory] = found if isinstance(found, dict) else None
+            self._manifests[directory] = {}
+            with suppress(OSError):
+                self._manifests[directory] = read_manifest(directory)
         return self._manifests[directory]

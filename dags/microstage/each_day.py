@@ -8,7 +8,6 @@ several days in one run, several share a container, too.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from microstage.contract import Engine, Run, is_foreign
-from microstage.data_folder import MANIFEST, DataFolder
+from microstage.data_folder import DataFolder, read_manifest
 from microstage.engines.container import ContainerEngine
 from microstage.engines.days import DaysEngine, does_days
 from microstage.errors import NoInputError, StageError
@@ -221,7 +220,7 @@ class EachDay(StageOperator):
 def _is_of(run: Run, target: Path) -> bool:
     """Tell whether an earlier try of this run has published a day: then `force` has had its way."""
     try:
-        published = {**json.loads((target / MANIFEST).read_bytes())["run"], "try": run.attempt}
-    except (OSError, ValueError, KeyError, TypeError):
+        published = {**read_manifest(target)["run"], "try": run.attempt}
+    except (OSError, KeyError, TypeError):
         return False
     return published == run.described() and run.attempt > 1

@@ -11,11 +11,26 @@ MEANING = {
 }
 
 
+LONGEST = 2000  # letters of a sentence: what it quotes may be a whole file
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that can be printed anywhere, and not without end."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(map(_printable, line))
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else ascii(letter)[1:-1]
+
+
 class StageError(Exception):
     """One sentence for the user, with the exit code that it stands for."""
 
     def __init__(self, code: int, sentence: str) -> None:
-        super().__init__(sentence)
+        super().__init__(one_line(sentence))
         self.code = code
 
     @property

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from microstage.errors import USAGE, StageError
 from microstage.pipelines import Pipeline, shown
-from microstage.table import Param, Row
+from microstage.table import Param, Row, check_params
 
 DAY = r"\d{4}-\d\d-\d\d"
 MAX_DAYS = 366  # of one run
@@ -52,13 +52,16 @@ def window_days(ds: str, window: int | str = 1) -> list[str]:
         last = date.fromisoformat(ds)
         if last.isoformat() != ds:
             raise ValueError
-    except ValueError:
+    except (TypeError, ValueError):
         raise StageError(USAGE, f"{ds!r} is not a day; write it as 2013-01-06.") from None
-    if not re.fullmatch(r"[1-9]\d{0,3}", str(window)):
+    if not re.fullmatch("[1-9][0-9]{0,3}", str(window)):
         raise StageError(
             USAGE, f"The window is {window!r}; it must be a number of days, 1 or more."
         )
-    return [(last - timedelta(days=back)).isoformat() for back in reversed(range(int(window)))]
+    back = int(window)
+    if last.toordinal() < back:
+        raise StageError(USAGE, f"The {back} days that end at {ds} would begin before the year 1.")
+    return [(last - timedelta(days=n)).isoformat() for n in reversed(range(back))]
 
 
 def days_between(first: str, last: str) -> list[str]:
@@ -98,6 +101,7 @@ def resolve(
 ) -> Job:
     """Fill the placeholders of a row for the day `ds`. Raises StageError (64)."""
     row, days = pipeline.row(stage), window_days(ds, window)
+    check_params(f"The run of {stage}", params or {})
     known = {"ds": ds, "pipeline": pipeline.name, "registered_model": pipeline.model}
     if model:
         known["model"] = model

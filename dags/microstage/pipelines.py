@@ -186,12 +186,14 @@ def _read(path: Path) -> dict[str, Any]:
     """Return the sections of one file: pipeline, networks, stages. Raises StageError (64)."""
     file = path.name if path.parent.name != "pipelines" else f"pipelines/{path.name}"
     try:
+        if path.exists() and not path.is_file():  # a pipe would be read for ever
+            raise StageError(USAGE, f"{file} is no file; put one in its place.")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StageError(USAGE, f"There is no {file} in {path.parent}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StageError(USAGE, f"{file} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise StageError(USAGE, f"{file} is not valid TOML: {error}.") from None
     is_overlay = path.parent.name == "pipelines"
     stages = content.get("stages", {} if is_overlay else None)
@@ -212,7 +214,7 @@ def _read(path: Path) -> dict[str, Any]:
     for key in ("window", "history"):
         if not 1 <= section.get(key, 1) <= 9999:
             raise StageError(USAGE, f"{file}, pipeline: {key} must be a number of days, 1 or more.")
-    if not re.fullmatch(r"[\w .-]{1,100}", section.get("model", "m")):
+    if not re.fullmatch(r"(?=\w)[\w .-]{0,99}\w", section.get("model", "m")):
         raise StageError(
             USAGE,
             f"{file}, pipeline: model must be a name for MLflow, of letters, digits, spaces, "

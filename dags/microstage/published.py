@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from microstage.data_folder import MANIFEST, DataFolder
-from microstage.errors import StageError
+from microstage.data_folder import MANIFEST, DataFolder, parse_json
+from microstage.errors import StageError, one_line
 from microstage.jobs import DAY, target_of
 from microstage.last_good import load_for_run
 from microstage.pipelines import folder_of
@@ -31,7 +31,7 @@ class Published:
         self.ds = ds
 
     def read(self, stage: str, file: str) -> dict[str, Any]:
-        """Return a JSON file of what a row has published for the day."""
+        """Return a JSON file of what a row has published for the day; within `understood`."""
         return read_json(self.data.path(target_of(self.pipeline, stage, self.ds)) / file)
 
     def newest_report(self, stage: str) -> str:
@@ -50,8 +50,25 @@ class Published:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; {} for the manifest of a directory that a person made."""
-    if path.name == MANIFEST and not path.exists():
-        return {}
-    content: dict[str, Any] = json.loads(path.read_bytes())
+    """Return a JSON object. Raises ValueError where it is none."""
+    content = parse_json(path.read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} is no JSON object")
     return content
+
+
+@contextmanager
+def understood(files: str) -> Iterator[None]:
+    """Read files that a stage has published: what is not as the contract has it fails the task.
+
+    Any image may have written them. Raises AirflowFailException.
+    """
+    try:
+        yield
+    except StageError as error:
+        raise AirflowFailException(str(error)) from None
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
+        what = f"{files} is not as docs/contract.md has it ({type(error).__name__}: {error})"
+        raise AirflowFailException(
+            one_line(f"{what}: run the stage that writes it again.")
+        ) from None

@@ -18,15 +18,17 @@ from typing import Any
 
 from microstage.data_folder import (
     MANIFEST,
+    ODD,
     STAGING,
     SUMMARY,
     DataFolder,
     digest,
+    parse_json,
     published_files,
     whose,
 )
 from microstage.errors import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError
-from microstage.table import Row
+from microstage.table import UNSPEAKABLE, Row
 
 MAX_STAGING_DAYS = 7
 ASIDE = ".old"  # ends the name of what was published before, while it is out of its place
@@ -88,6 +90,8 @@ def check_outputs(staging: Path, row: Row, owner: tuple[int, int]) -> dict[str, 
             path = Path(folder, name)
             mode = path.lstat().st_mode
             inner = path.relative_to(staging)
+            if ODD.search(name):
+                raise StageError(BAD_DATA, f"{row.stage} wrote {str(inner)!a}, which is no name.")
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 raise StageError(
                     BAD_DATA, f"{row.stage} wrote /out/{inner}, a link or a special file; refused."
@@ -117,18 +121,17 @@ def read_summary(directory: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_SUMMARY_BYTES:
         raise StageError(BAD_DATA, f"/out/{SUMMARY} is larger than {MAX_SUMMARY_BYTES} bytes.")
     try:
-        summary = json.loads(path.read_bytes(), parse_constant=_no_constant)
+        summary = parse_json(path.read_bytes())
     except ValueError as error:
         raise StageError(BAD_DATA, f"/out/{SUMMARY} is not valid JSON: {error}.") from None
     if not isinstance(summary, dict) or any(
         isinstance(value, list | dict) for value in summary.values()
     ):
         raise StageError(BAD_DATA, f"/out/{SUMMARY} must be one flat JSON object.")
+    texts = [text for text in (*summary, *summary.values()) if isinstance(text, str)]
+    if any(UNSPEAKABLE.search(text) for text in texts):
+        raise StageError(BAD_DATA, f"/out/{SUMMARY} holds what is no text, such as \\u0000.")
     return summary
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def write_manifest(staging: Path, manifest: dict[str, Any], owner: tuple[int, int]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, get_parsing_context
+from airflow.sdk.exceptions import AirflowFailException
 from croniter import croniter
 
 from microstage.day import day_of_run
@@ -22,9 +24,21 @@ DS: Any = day_of_run
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=10)
 
+MOST_HOURS = 8784  # a year
+
 # Not run_immediately=False: Airflow 3.3.2 takes that for "a run that was due in the last tenth of
 # the interval is made up for", against its documentation.
 NOT_LATER = timedelta(0)
+
+
+def hours_of(text: float | str) -> float:
+    """Return how long a task is to wait, as a parameter says. Raises AirflowFailException."""
+    with suppress(ValueError):
+        if 0 <= (hours := float(text)) <= MOST_HOURS:
+            return hours
+    raise AirflowFailException(
+        f"The hours to wait are {text!r}; they must be a number from 0 to {MOST_HOURS}."
+    )
 
 
 def pipelines() -> Iterator[Pipeline]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,12 +13,12 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from microstage.data_folder import MANIFEST, DataFolder, whose
+from microstage.data_folder import MANIFEST, DataFolder, read_manifest, whose
 from microstage.errors import USAGE, StageError
 from microstage.jobs import resolve, target_of, writer_of
 from microstage.last_good import load_for_run
 from microstage.pipelines import DEFAULT, Pipeline, folder_of, shown
-from microstage.schedule import DS, RETRIES, RETRY_DELAY
+from microstage.schedule import DS, RETRIES, RETRY_DELAY, hours_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,12 +54,14 @@ def look_for_data(pipeline: str, folders: list[str], files: list[str]) -> Look:
 
 def look_for_model(pipeline: str, folder: str) -> Look:
     """Look for what a stage publishes from a model; find the directory of that model."""
-    manifest = DataFolder.from_environment(folder_of(pipeline)).path(folder) / MANIFEST
-    try:
-        return json.loads(manifest.read_bytes())["sources"]["model"], ""
-    except FileNotFoundError:
-        there = shown(pipeline, folder)
+    directory = DataFolder.from_environment(folder_of(pipeline)).path(folder)
+    there = shown(pipeline, folder)
+    if not (manifest := read_manifest(directory)):
         return None, f"there is no {there}; see why in the DAG that publishes it"
+    try:
+        return str(manifest["sources"]["model"]), ""
+    except (LookupError, TypeError):
+        return None, f"the manifest of {there} names no model; publish it again"
 
 
 LOOKS: dict[str, Callable[..., Look]] = {"data": look_for_data, "model": look_for_model}
@@ -200,9 +201,9 @@ class WaitForPredictions(_WaitSensor):
         return {"folder": target_of(pipeline, self.stage, self.ds)}
 
     def execute(self, context: Context) -> Any:
-        self.timeout = float(self.hours) * 3600
+        self.timeout = hours_of(self.hours) * 3600
         return super().execute(context)
 
     def found(self, context: Context, event: dict[str, Any]) -> Any:
-        self.timeout = float(self.hours) * 3600
+        self.timeout = hours_of(self.hours) * 3600
         return super().found(context, event)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from microstage.data_folder import DataFolder
+from microstage.data_folder import DataFolder, parse_json
 from microstage.errors import TRY_AGAIN
 from microstage.exits import Exit
 from microstage.jobs import Job
@@ -80,7 +80,7 @@ def ending(path: Path) -> Exit | None:
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 return None
-            said: Any = json.loads(file.read(MAX_BYTES))
+            said: Any = parse_json(file.read(MAX_BYTES))
         code, line = said["code"], said["last_line"]
     except (OSError, ValueError, KeyError, TypeError):
         return None

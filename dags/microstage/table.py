@@ -10,8 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from microstage.data_folder import MANIFEST
+from microstage.data_folder import MANIFEST, is_inner_path
 from microstage.errors import USAGE, StageError
+
+WORD = "[A-Za-z][A-Za-z0-9_-]*"  # of a command line
+IMAGE = "[A-Za-z0-9][A-Za-z0-9._/:@+-]*"  # the engine says more of it
+PLACEHOLDER = re.compile(r"\{\w*\}")
+UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")  # no process can be given it
+MOST = {"cpus": 4096, "pids": 2**22}  # Linux has no more
+LEAST_MEMORY, MOST_MEMORY = 6 * 2**20, 2**50  # bytes; the engine wants the former
 
 Param = str | int | float | bool
 
@@ -120,15 +127,21 @@ def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, .
     more = {"network": (bool, str), "optional": list, "always": bool, "work": str, "like": None}
     row = checked(where, row, {**keys, "limits": dict}, more)
     writes = checked(f"{where}, writes", row["writes"], {"to": str, "files": list})
+    for key, pattern in (("image", IMAGE), ("verb", WORD)):
+        if not re.fullmatch(pattern, row[key]):
+            raise StageError(USAGE, f"{where}: {row[key]!r} is no {key}.")
     for key, value in row["reads"].items():
         if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", key):
             raise StageError(USAGE, f"{where}: reads must be name = 'directory', not {key!r}.")
+    for path in (*row["reads"].values(), writes["to"]):
+        if not is_inner_path(PLACEHOLDER.sub("x", path)):
+            raise StageError(
+                USAGE, f"{where}: {path!r} is no path below the data folder, such as raw/{{ds}}."
+            )
     for file in writes["files"]:
-        if not isinstance(file, str) or not _is_inner_path(file):
+        if not is_inner_path(file) or file.endswith(("/", f"/{MANIFEST}")) or file == MANIFEST:
             raise StageError(USAGE, f"{where}: files must be paths inside /out, not {file!r}.")
-    for key, value in row["params"].items():
-        if not isinstance(value, Param):
-            raise StageError(USAGE, f"{where}: the parameter {key} must be a text or a number.")
+    check_params(where, row["params"])
     for mount in row.get("optional", []):
         if mount not in list(row["reads"]):
             raise StageError(USAGE, f"{where}: optional names {mount!r}, which reads does not.")
@@ -154,6 +167,20 @@ def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, .
         like=row.get("like", ""),
         where=where,
     )
+
+
+def check_params(where: str, params: Mapping[str, object]) -> None:
+    """Raise StageError (64) for parameters that no command line can have."""
+    for key, value in params.items():
+        if not re.fullmatch(WORD, key):
+            raise StageError(USAGE, f"{where}: {key!r} is no name for a parameter.")
+        is_number = isinstance(value, int | float) and abs(value) < 2**63  # as TOML has it; no NaN
+        if not is_number and not isinstance(value, str):
+            raise StageError(USAGE, f"{where}: the parameter {key} must be a text or a number.")
+        if isinstance(value, str) and UNSPEAKABLE.search(value):
+            raise StageError(
+                USAGE, f"{where}: the parameter {key} holds what is no text: {value!r}."
+            )
 
 
 def checked(
@@ -195,15 +222,16 @@ def _limits(where: str, value: object) -> Limits:
         {"cpus": int | float, "memory": str, "pids": int, "timeout": str},
         {"memory_max": str},
     )
-    timeout = re.fullmatch(r"(\d+)([smh])", limits["timeout"].lower())
+    timeout = re.fullmatch("([0-9]{1,9})([smh])", limits["timeout"].lower())
     memory = _bytes(where, "memory", limits["memory"])
     most = _bytes(where, "memory_max", limits["memory_max"]) if "memory_max" in limits else 0
     if most and most < memory:
         raise StageError(USAGE, f"{where}: memory_max is less than memory.")
     if not timeout or int(timeout[1]) == 0:
         raise StageError(USAGE, f'{where}: timeout must look like "30s", "10m" or "1h".')
-    if not limits["cpus"] > 0 or not limits["pids"] > 0:
-        raise StageError(USAGE, f"{where}: cpus and pids must be greater than 0.")
+    for key in ("cpus", "pids"):
+        if not 0 < limits[key] <= MOST[key]:
+            raise StageError(USAGE, f"{where}: {key} must be greater than 0, {MOST[key]} at most.")
     return Limits(
         cpus=float(limits["cpus"]),
         memory=memory,
@@ -214,12 +242,13 @@ def _limits(where: str, value: object) -> Limits:
 
 
 def _bytes(where: str, key: str, text: str) -> int:
-    found = re.fullmatch(r"(\d+)([kmg])", text.lower())
+    found = re.fullmatch("([0-9]{1,9})([kmg])", text.lower())
     if not found:
         raise StageError(USAGE, f'{where}: {key} must look like "512m" or "2g".')
-    return int(found[1]) * {"k": 2**10, "m": 2**20, "g": 2**30}[found[2]]
-
-
-def _is_inner_path(path: str) -> bool:
-    parts = path.split("/")
-    return "\0" not in path and not {"", ".", ".."} & set(parts) and parts[-1] != MANIFEST
+    size = int(found[1]) * {"k": 2**10, "m": 2**20, "g": 2**30}[found[2]]
+    if not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise StageError(
+            USAGE,
+            f"{where}: {key} must be between {LEAST_MEMORY >> 20}m and {MOST_MEMORY >> 30}g.",
+        )
+    return size

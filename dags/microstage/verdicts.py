@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 MARGIN = 0.02  # of the AUC
 MORE_LOSS = 1.05  # times the log loss
 MORE_ERROR = 1.02  # times the error of numbers
+VERDICTS = ("first", "better", "no_clear_difference", "worse")  # that tell something
 METRICS = {
     "roc_auc": "AUC",
     "average_precision": "average precision",
@@ -40,9 +41,9 @@ def automatic(policy: str, comparison: dict[str, Any]) -> bool:
     verdict, a model that may be no better than chance, or than a constant, or whose probabilities
     are worse, is a person's decision.
     """
-    if policy == "off" or comparison["verdict"] == "not_comparable":
-        return False
     verdict = comparison["verdict"]
+    if policy == "off" or verdict not in VERDICTS:  # such as not_comparable
+        return False
     if verdict == "worse" or (policy == "better" and verdict == "no_clear_difference"):
         raise AirflowSkipException(f"Production stays as it is: {comparison['reason']}")
     return _is_sure(comparison)

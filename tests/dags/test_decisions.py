@@ -16,6 +16,7 @@ from microstage import decisions
 from microstage.decisions import switch
 from microstage.operator import StageOperator
 from microstage.published import Published
+from microstage.schedule import hours_of
 from microstage.verdicts import automatic, body
 
 RunStage = Callable[..., dict[str, Any]]
@@ -67,6 +68,10 @@ def test_the_variable_names_the_model(data: Path, monkeypatch: pytest.MonkeyPatc
         ("models/changed", r"models/changed: model\.txt is no longer what was published"),
         ("../models", "not a path below the data folder"),
         ("/data/models", "not a path below the data folder"),
+        ("models/mine\n", "not a path below the data folder"),
+        ("models\udcff", "not a path below the data folder"),
+        ("models/" + "a" * 300, "not a path below the data folder"),
+        ("models/elsewhere", r"models/elsewhere: \.\./\.\./x, validation is no longer what was"),
     ],
 )
 def test_a_wrong_variable_fails_at_once(
@@ -75,6 +80,9 @@ def test_a_wrong_variable_fails_at_once(
     write(data / "models/mine/model.txt", {})
     for file in ("model.txt", "model.json", "preprocess.json"):
         write(data / "models/changed" / file, {})
+    for file in ("model.txt", "model.json", "preprocess.json", "validation/x"):
+        write(data / "models/elsewhere" / file, {})
+    write(data / "models/elsewhere/manifest.json", {"outputs": {"../../x": 1, "validation": 1}})
     outputs = {"model.txt": {"sha256": "0", "size": 2}}
     write(data / "models/changed/manifest.json", {"outputs": outputs})
     monkeypatch.setenv("AIRFLOW_VAR_MODEL_PATH", path)
@@ -126,10 +134,12 @@ CLOSE, WIDE = {"low": -0.015, "high": 0.03}, {"low": -0.12, "high": 0.18}
         ("not_worse", "no_clear_difference", CLOSE, "promote"),
         ("not_worse", "no_clear_difference", WIDE, "ask"),  # no evidence of either
         ("not_worse", "worse", WIDE, "leave"),
+        ("not_worse", "excellent", BETTER, "ask"),  # which is no verdict
+        ("better", None, BETTER, "ask"),
     ],
 )
 def test_the_variable_decides_where_the_comparison_is_clear(
-    policy: str, verdict: str, difference: Any, expected: str
+    policy: str, verdict: Any, difference: Any, expected: str
 ) -> None:
     try:
         found = automatic(policy, comparison(verdict, difference=difference))
@@ -330,6 +340,38 @@ def test_bad_quality_fails_with_its_sentences_and_a_link(
     with pytest.raises(AirflowFailException) as failed:
         CheckQuality(task_id="check_quality", ds=DAY).execute({})
     assert f"AUC is low. Report: http://localhost:8082/{DAY}/report.html" == str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "[" * 100_000, '{"problems": 3, "ok": 1e999}', '{"problems": [3]}', "\xff"],
+)
+def test_a_report_that_says_nothing_fails_the_task_with_its_name(data: Path, text: str) -> None:
+    write(data / f"reports/{DAY}/quality.json", {})
+    (data / f"reports/{DAY}/quality.json").write_text(text, "latin-1")
+
+    with pytest.raises(AirflowFailException, match=f"The quality.json of {DAY} is not as") as said:
+        CheckQuality(task_id="check_quality", ds=DAY).execute({})
+    assert str(said.value).isprintable()
+
+
+@pytest.mark.parametrize("wrong", [{"champion": 3}, {"verdict": None}, {"challenger": []}])
+def test_a_comparison_that_says_nothing_fails_the_task_with_its_name(
+    data: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_AUTO_PROMOTION", "better")
+    write(data / f"models/{DAY}/version/version.json", VERSION)
+    write(data / f"models/{DAY}/comparison/comparison.json", comparison("better") | wrong)
+
+    with pytest.raises(AirflowFailException, match=r"comparison\.json of .* is not as docs/contr"):
+        ApprovePromotion(task_id="approve", ds=DAY, hours=1).execute({})
+
+
+@pytest.mark.parametrize("hours", ["", "soon", "nan", "inf", "-1", "1e300", 8785])
+def test_hours_to_wait_are_a_year_at_most(hours: float | str) -> None:
+    assert (0, 8784, 1.5) == (hours_of(0), hours_of("8784"), hours_of("1.5"))
+    with pytest.raises(AirflowFailException, match="must be a number from 0 to 8784"):
+        hours_of(hours)
 
 
 def test_good_quality_passes_and_trains_nothing(data: Path) -> None:

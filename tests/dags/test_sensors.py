@@ -118,6 +118,10 @@ def test_predictions_tell_which_model_made_them(data: Path) -> None:
     assert (f"production/{DAY}", "") == look_for_model("default", f"predictions/{DAY}")
     assert nothing[0] is None
     assert f"there is no predictions/{DAY}" in nothing[1]
+    for odd in ("{}", '{"sources": []}', '{"sources": {"raw": "raw"}}', "[" * 100_000):
+        (data / "predictions" / DAY / "manifest.json").write_text(odd)
+
+        assert look_for_model("default", f"predictions/{DAY}")[0] is None
 
 
 def test_a_trigger_survives_being_stored() -> None:

@@ -47,6 +47,27 @@ def test_what_a_stage_wrote_is_published_with_a_manifest(run: RunJob, data: Data
     assert [] == names(data.root / ".staging")
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"outputs": []}',
+        '{"outputs": {"../x": 1}}',
+        '{"outputs": 3}',
+    ],
+)
+def test_work_whose_manifest_says_nothing_is_done_anew(
+    run: RunJob, data: DataFolder, manifest: str
+) -> None:
+    run(stage())
+    (data.root / "models/day/manifest.json").write_text(manifest)
+
+    assert {"rows": 4} == run(stage(summary='{"rows": 4}'))
+
+
 @pytest.mark.parametrize("code", [1, 64, 65, 66, 75, 137])
 def test_a_stage_that_fails_publishes_nothing_and_keeps_what_was_there(
     run: RunJob, data: DataFolder, code: int

@@ -1,24 +1,51 @@
 """The data folder: paths stay in it, and each pipeline has a part of its own."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from unit_harness import another_user, folder_for_all
 
-from microstage.data_folder import DataFolder, digest, published_files
+from microstage.data_folder import DataFolder, digest, published_files, read_manifest
 from microstage.errors import StageError
 
 
 @pytest.mark.parametrize(
-    "path", ["../x", "/etc", "raw/../../x", "", ".", "raw/..", "a\0b", ".staging/x", "out"]
+    "path",
+    [
+        *("../x", "/etc", "raw/../../x", "", ".", "raw/..", "a\0b", ".staging/x", "out", "out/x"),
+        *("loop", "loop/x", "raw//x", "./raw", ".tables", "a\nb", "a\tb", "\u202eraw", "\ud800"),
+        *("a" * 256, "a/" * 2000 + "a", None, 3, ["raw"]),
+    ],
 )
-def test_a_path_that_leaves_the_data_folder_is_refused(data: DataFolder, path: str) -> None:
+def test_a_path_that_leaves_the_data_folder_is_refused(data: DataFolder, path: Any) -> None:
     (data.root / "out").symlink_to("/etc")
+    (data.root / "loop").symlink_to("loop")
 
     with pytest.raises(StageError, match="not a path below the data folder") as refused:
         data.path(path)
 
     assert 64 == refused.value.code
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "path", ["raw/2013-01-06/", "my data", "it's", 'a"b', "été/a, b\xa0", "-x"]
+)
+def test_a_path_of_any_words_is_one(data: DataFolder, path: str) -> None:
+    assert data.root / path.rstrip("/") == data.path(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "null", "{", "[" * 100_000, "\xff", None])
+def test_a_manifest_that_is_none_says_nothing(data: DataFolder, text: str | None) -> None:
+    manifest = data.root / "raw" / "manifest.json"
+    if text is None:
+        manifest.mkdir()
+    else:
+        manifest.write_text(text, "latin-1")
+
+    assert {} == read_manifest(data.root / "raw")
 
 
 def test_the_host_sees_the_same_paths_below_its_own_root(tmp_path: Path) -> None:
@@ -98,6 +125,27 @@ def test_the_files_of_a_directory_are_those_of_no_directory_published_in_it(
         (data.root / "models" / file).write_text("1")
 
     assert ["deep/x", "model.txt"] == list(published_files(data.root / "models"))
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\udcff", "\u202ea"])
+def test_a_file_has_a_name_that_can_be_written_down(data: DataFolder, name: str) -> None:
+    (data.root / "raw" / name).touch()
+
+    with pytest.raises(StageError, match="is no name for a file; give it another") as refused:
+        list(published_files(data.root / "raw"))
+    assert (65, True) == (refused.value.code, str(refused.value).isprintable())
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "link to itself"])
+def test_a_file_is_a_file(data: DataFolder, kind: str) -> None:
+    odd = data.root / "raw" / "odd.csv"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.symlink_to("odd.csv" if kind == "link to itself" else "/etc/passwd")
+
+    with pytest.raises(StageError, match=r"raw/odd\.csv is a link or a special file; put the"):
+        list(published_files(data.root / "raw"))
 
 
 def test_a_digest_tells_content_and_size(data: DataFolder) -> None:

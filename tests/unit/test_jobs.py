@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,14 +110,52 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(
             resolve(each, "trian", "2013-01-01")
 
 
-@pytest.mark.parametrize("ds", ["2013-1-6", "20130106", "2013-02-29", "yesterday", "None", "../x"])
-def test_what_is_not_a_day_is_refused(ds: str) -> None:
-    with pytest.raises(StageError, match="is not a day"):
+@pytest.mark.parametrize(
+    "ds",
+    [
+        *("2013-1-6", "20130106", "2013-02-29", "yesterday", "None", "../x", "2013-01-06\n", ""),
+        *(
+            " 2013-01-06",
+            "2013-01-06\0",
+            "\uff12013-01-06",
+            "2013-W01-1",
+            None,
+            20130106,
+            "9" * 5000,
+        ),
+    ],
+)
+def test_what_is_not_a_day_is_refused(ds: Any) -> None:
+    with pytest.raises(StageError, match="is not a day") as refused:
         window_days(ds)
 
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 2500
 
-@pytest.mark.parametrize("window", [0, -1, "", "1.5", "all", "01"])
-def test_a_window_is_one_day_or_more(window: int | str) -> None:
+
+def test_a_window_that_would_begin_before_the_year_1_is_refused() -> None:
+    assert ["0001-01-01", "0001-01-02"] == window_days("0001-01-02", 2)
+    with pytest.raises(StageError, match="The 3 days that end at 0001-01-02 would begin before"):
+        window_days("0001-01-02", 3)
+
+
+@pytest.mark.parametrize(
+    "params", [{"a b": 1}, {"x": "a\0b"}, {"x": "\ud800"}, {"x": float("nan")}]
+)
+def test_a_parameter_of_a_run_is_one_that_a_command_line_can_have(
+    pipeline: Pipeline, params: dict[str, Param]
+) -> None:
+    with pytest.raises(StageError, match=r"^The run of train: ") as refused:
+        resolve(pipeline, "train", "2013-01-01", model="m", params=params)
+
+    assert 64 == refused.value.code
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "window", [0, -1, "", "1.5", "all", "01", "1\u0663", "\u0663", None, True, 1.0]
+)
+def test_a_window_is_one_day_or_more(window: Any) -> None:
     with pytest.raises(StageError, match="1 or more"):
         window_days("2013-01-06", window)
 

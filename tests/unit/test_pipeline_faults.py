@@ -1,5 +1,6 @@
 """Pipelines: whatever is wrong with a file, one sentence names it, and the others do not notice."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,12 @@ def flights(write: Write) -> Load:
         ("[pipeline]\nwindow = 0", "pipeline: window must be a number of days, 1 or more"),
         ("[pipeline]\nhistory = '28'", "pipeline: history must be a number"),
         ("[pipeline]\nmodel = 'a/b'", "pipeline: model must be a name for MLflow"),
+        ("[pipeline]\nmodel = '..'", "pipeline: model must be a name for MLflow"),
+        ("[pipeline]\nmodel = ' '", "pipeline: model must be a name for MLflow"),
+        (f"pipeline = {'[' * 50_000}", "is not valid TOML"),
+        (f"[pipeline]\nwindow = {'9' * 5000}", "is not valid TOML"),
+        (f"{'a' * 100_000} = 1", "must hold"),
+        ("[stages.train]\n'a\u2028b' = 1", r"stage train has an unknown key 'a\\u2028b'"),
         ("[pipeline]\nname = 'trains'", "pipeline: the file's name is its own"),
         ("[pipeline]\nschedule = '@daily'", "pipeline: schedule must be a table"),
         ("[pipeline.schedule]\npredict = '@fortnightly'", "the schedule of predict is '@fortnigh"),
@@ -99,9 +106,17 @@ def test_a_mistake_in_the_table_is_one_of_every_pipeline(
 def test_a_file_that_is_not_there_or_not_text_is_one_sentence(write: Write) -> None:
     with pytest.raises(StageError, match=r"There is no pipelines/nobody\.toml in "):
         load_pipeline("nobody")
-    write("pipelines/odd.toml", "").write_bytes(b"\xff")
+    odd = write("pipelines/odd.toml", "")
+    odd.write_bytes(b"\xff")
     with pytest.raises(StageError, match=r"^pipelines/odd\.toml cannot be read: "):
         load_pipeline("odd")
+    odd.unlink()
+    for make in (os.mkdir, os.mkfifo):
+        make(odd)
+        with pytest.raises(StageError, match=r"^pipelines/odd\.toml is no file"):
+            load_pipeline("odd")
+        if odd.is_dir():
+            odd.rmdir()
 
 
 @pytest.mark.parametrize("name", ["Flights", "1st", "new-york", "_x", "a.b", "a" * 41, "réseau"])
