@@ -9,7 +9,7 @@ from unicodedata import normalize
 import numpy as np
 import pandas as pd
 from csv_tables import not_a_number, read_frames
-from stageframe import StageError, read_json, shown
+from stageframe import StageError, read_json
 from stageframe.csv_files import find_fault
 from stageframe.values import is_missing, places, same, to_number
 
@@ -17,28 +17,13 @@ R = TypeVar("R")
 
 
 def read_columns(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return the columns of preprocess.json, sure that `encode` can use them, and how many days.
+    """Return the columns of preprocess.json, and how many days.
 
     Names are as `read_header` has them.
     """
     spec = read_json(path, "columns", version=1)
-    columns, days = spec["columns"], spec.get("days")
-    if isinstance(columns, list) and columns and all(is_column(column) for column in columns):
-        named = [{**column, "name": normalize("NFC", column["name"])} for column in columns]
-        return named, len(days) if isinstance(days, list) else 1
-    raise StageError(f"{shown(path)}: columns is not a list of columns: run fit again")
-
-
-def is_column(column: object) -> bool:
-    """Return whether it is a column of preprocess.json."""
-    if not isinstance(column, dict) or not isinstance(column.get("name"), str):
-        return False
-    if column.get("kind") != "categorical":
-        return column.get("kind") == "numeric"
-    texts = column.get("categories")
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        return False
-    return len(set(texts)) == len(texts)
+    columns = [{**column, "name": normalize("NFC", column["name"])} for column in spec["columns"]]
+    return columns, len(spec.get("days", [None]))
 
 
 def is_empty(column: dict[str, Any]) -> bool:

@@ -193,12 +193,6 @@ def read_days(path: Path) -> tuple[list[dict[str, Any]], bool]:
     """
     spec = read_json(path, "days", version=1)
     days = spec["days"]
-    if isinstance(days, list) and days and all(is_day(day) for day in days):
+    if days and all(day["rows"] for day in days):
         return days, spec.get("task") == REGRESSION
     raise StageError(f"{shown(path)}: days is not a list of days with rows: run fit again")
-
-
-def is_day(day: object) -> bool:
-    """Return whether it is a day of preprocess.json, of some rows, fewer than there can be."""
-    rows = day.get("rows") if isinstance(day, dict) else None
-    return isinstance(rows, int) and 0 < rows < 2**40

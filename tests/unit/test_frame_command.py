@@ -106,10 +106,15 @@ def test_what_is_registered_for_the_end_is_done(command: list[str]) -> None:
     assert (0, "cleared up\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_a_fault_of_the_program_is_told_as_python_tells_it(command: list[str]) -> None:
+def test_a_fault_of_the_program_is_told_with_its_trace_and_then_in_a_sentence(
+    command: list[str],
+) -> None:
     done = run(command, "end", "--how", "fault")
+    *trace, last = done.stderr.splitlines()
 
-    assert (1, "ZeroDivisionError") == (done.returncode, done.stderr.splitlines()[-1])
+    assert ("Traceback (most recent call last):", "ZeroDivisionError") == (trace[0], trace[-1])
+    sentence = "the stage has a fault (ZeroDivisionError): report it, with what it has read"
+    assert (1, sentence) == (done.returncode, last)
 
 
 def test_an_end_with_a_text_instead_of_a_code_is_no_success(command: list[str]) -> None:

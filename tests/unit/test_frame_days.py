@@ -134,7 +134,11 @@ def test_each_day_has_its_own_roots_and_nothing_of_the_day_before(stage: Stage) 
             75,
             "[Errno 2] No such file or directory: '/out/no/file': check the disk, then try again",
         ),
-        ("fault", 1, "ZeroDivisionError"),
+        (
+            "fault",
+            1,
+            "the stage has a fault (ZeroDivisionError): report it, with what it has read",
+        ),
         ("exit", 1, "it cannot be"),
     ],
 )

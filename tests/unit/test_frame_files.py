@@ -1,10 +1,12 @@
 """What stages find and leave beside tables: days and JSON."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 from stageframe import StageError, digest, find_days, read_json, shown, write_json
+from stageframe.files import require_files
 
 
 @pytest.fixture
@@ -48,6 +50,8 @@ def test_no_days_are_no_fault_of_the_frame(root: Path) -> None:
         ('{"a": 1, "b": 2}', "is not version 1 with a, b"),
         ('{"a": 1, "b": 2, "version": 2}', "is not version 1 with a, b"),
         (b'{"a": "\xff", "b": 2}', "is not JSON"),
+        ("[" * 100_000, "is not JSON of the contract (it is nested too deeply)"),
+        ('{"a": ' * 50_000, "is not JSON of the contract (it is nested too deeply)"),
     ],
 )
 def test_what_is_not_the_object_that_is_wanted_is_refused(
@@ -83,6 +87,22 @@ def test_what_is_no_json_is_not_written(tmp_path: Path, value: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"auc": value})
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_pipe_or_a_device_among_the_inputs_is_refused_before_it_is_read(root: Path) -> None:
+    (root / "raw/2013-01-06").mkdir(parents=True)
+    (root / "model").mkdir()
+    (root / "model/nowhere.json").symlink_to("/nowhere")  # who reads it says so
+    require_files()
+    for odd in (root / "model/pipe", root / "raw/2013-01-06/data.csv"):
+        os.mkfifo(odd)
+        with pytest.raises(StageError, match=f"^{shown(odd)} is no file: put one in its place"):
+            require_files()
+        odd.unlink()
+    (root / "model/zero").symlink_to("/dev/zero")
+
+    with pytest.raises(StageError, match=r"^model/zero is no file"):
+        require_files()
 
 
 def test_a_digest_is_that_of_manifests(tmp_path: Path) -> None:

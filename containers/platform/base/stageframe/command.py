@@ -6,14 +6,15 @@ import errno
 import os
 import stat
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
-from stageframe.errors import INPUT_MISSING, TRY_AGAIN, WRONG_USAGE, StageError
-from stageframe.files import IN, LINKS, OUT, SEVERAL_DAYS, shown, write_json
+from stageframe.errors import INPUT_MISSING, TRY_AGAIN, WRONG_USAGE, StageError, one_line
+from stageframe.files import IN, LINKS, OUT, SEVERAL_DAYS, require_files, shown, write_json
 from stageframe.signals import end_on_signal
 
 Summary = dict[str, Any]
@@ -108,7 +109,12 @@ class Program:
         end_on_signal()
         given = vars(self._parser.parse_args(argv))
         function = self._functions[given.pop("verb")]
-        return _told(lambda: write_json(OUT / "summary.json", function(**given)))
+
+        def work() -> None:
+            require_files()
+            write_json(OUT / "summary.json", function(**given))
+
+        return _told(work)
 
 
 def _told(work: Callable[[], None]) -> int:
@@ -122,7 +128,12 @@ def _told(work: Callable[[], None]) -> int:
         code, sentence = TRY_AGAIN, "memory ran out: give the stage more, or fewer rows"
     except OSError as error:
         code, sentence = _explain(error)
-    print(" ".join(sentence.split()), file=sys.stderr)
+    except Exception as error:
+        # Nobody has thought of it: its trace for who mends the stage, and then for its user a word.
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        code, sentence = 1, f"the stage has a fault ({what}): report it, with what it has read"
+    print(one_line(sentence), file=sys.stderr)
     return code
 
 
@@ -180,7 +191,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(WRONG_USAGE, f"{message}: see --help\n")
+        self.exit(WRONG_USAGE, f"{one_line(message)}: see --help\n")
 
 
 # Kinds of parameters: what makes a value of a text, or says why it cannot.

@@ -2,6 +2,7 @@
 
 # sysexits.h, as the stage contract has them. The first three are final: a retry cannot help.
 WRONG_USAGE, BAD_DATA, INPUT_MISSING, TRY_AGAIN = 64, 65, 66, 75
+LONGEST = 500  # letters of a sentence: what it quotes may be a whole file
 
 
 class StageError(Exception):
@@ -14,3 +15,15 @@ class StageError(Exception):
     def __init__(self, sentence: str, code: int = BAD_DATA) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that can be printed anywhere, and not without end."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(map(_printable, line))
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else ascii(letter)[1:-1]

@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from stageframe.errors import StageError
+from stageframe.shapes import DOCUMENTS, fault_of
 
 # In a container the roots are these; elsewhere the environment names others.
 IN = Path(os.environ.get("MICROSTAGE_IN", "/in"))
@@ -27,6 +30,16 @@ def shown(path: str | Path) -> str:
     return str(path).removeprefix(f"{IN}/").removeprefix(f"{OUT}/")
 
 
+def require_files() -> None:
+    """Raise StageError (65) for a pipe or a device among the inputs: to read it might never end."""
+    for pattern in ("*", "*/*", "*/*/*"):
+        for path in IN.glob(pattern):
+            with suppress(OSError):  # a link that leads nowhere is told by who reads it
+                kind = path.stat().st_mode
+                if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+                    raise StageError(f"{shown(path)} is no file: put one in its place")
+
+
 def find_days(name: str) -> list[Path]:
     """Return the folders of days in /in/<name>, YYYY-MM-DD, in the order of time; [] if none.
 
@@ -43,7 +56,8 @@ def find_days(name: str) -> list[Path]:
 def read_json(path: Path, *keys: str, version: int | None = None) -> dict[str, Any]:
     """Return a JSON object that has these keys and, if one is asked for, this version.
 
-    Raises StageError (65) for anything else; NaN and Infinity are no JSON (RFC 8259).
+    Of a file that the contract knows by its name, the other keys that are known are of the shape
+    that it says. Raises StageError (65) for anything else; NaN and Infinity are no JSON (RFC 8259).
     """
 
     def refuse(name: str) -> NoReturn:
@@ -53,11 +67,16 @@ def read_json(path: Path, *keys: str, version: int | None = None) -> dict[str, A
         value = json.loads(path.read_bytes(), parse_constant=refuse)
     except ValueError as error:
         raise StageError(f"{shown(path)} is not JSON ({error}): write it again") from error
+    except RecursionError as error:
+        sentence = f"{shown(path)} is not JSON of the contract (it is nested too deeply)"
+        raise StageError(f"{sentence}: write it again") from error
     wanted = ", ".join(keys) or "names and values"
     if not isinstance(value, dict) or not value.keys() >= set(keys):
         raise StageError(f"{shown(path)} is no object with {wanted}: write it again")
     if version is not None and value.get("version") != version:
         raise StageError(f"{shown(path)} is not version {version} with {wanted}: write it again")
+    if fault := fault_of(value, DOCUMENTS.get(path.name, dict)):
+        raise StageError(f"{shown(path)}: {fault}: write it again")
     return value
 
 
