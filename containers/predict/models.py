@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import treelite
+import whole_lightgbm
+import whole_treelite
+import whole_xgboost
 from losses import Loss
 from outputs import Output, output_of
 from stageframe import StageError, read_json, shown
@@ -20,10 +23,10 @@ T = TypeVar("T")
 MANY = 2000  # rows, from which on tables are made and looked up sooner than treelite scores
 
 # How model.txt is read, by the format that model.json names. None of them can run code.
-LOADERS: dict[str, Callable[[str], treelite.Model]] = {
-    "lightgbm": treelite.frontend.load_lightgbm_model,
-    "xgboost_json": lambda path: treelite.frontend.load_xgboost_model(path, format_choice="json"),
-    "treelite": treelite.Model.deserialize,
+LOADERS: dict[str, Callable[[Path, bytes], treelite.Model]] = {
+    "lightgbm": whole_lightgbm.load,
+    "xgboost_json": whole_xgboost.load,
+    "treelite": whole_treelite.load,
 }
 
 
@@ -126,28 +129,18 @@ def threshold_of(path: Path, spec: dict[str, Any]) -> float | None:
 
 def load_trees(path: Path, form: str) -> treelite.Model:
     """Return what a model.txt of this format holds. Raises StageError if it is not whole."""
-    content = path.read_bytes()
-    if form == "lightgbm" and takes_zeros_for_gaps(content):
+    try:
+        return LOADERS[form](path, path.read_bytes())
+    except whole_lightgbm.ZerosForGapsError as error:
         raise StageError(
             f"{shown(path)} takes zeros for gaps, which treelite does not know: train without"
             " zero_as_missing"
-        )
-    try:
-        # Without its end, treelite would take the trees that are left for the whole model.
-        if form == "lightgbm" and b"\nend of trees\n" not in content:
-            raise treelite.TreeliteError("cut short")
-        return LOADERS[form](str(path))
+        ) from error
+    except ValueError as error:
+        what = f"is no whole {form} model ({error})"
+        raise StageError(f"{shown(path)} {what}: train again") from error
     except treelite.TreeliteError as error:
         raise StageError(f"{shown(path)} is no whole {form} model: train again") from error
-
-
-def takes_zeros_for_gaps(content: bytes) -> bool:
-    """Return whether a LightGBM model has a split by which a zero goes the way of a gap.
-
-    Bits 2 and 3 of the kind of a decision are 1 there, in LightGBM's include/LightGBM/tree.h.
-    """
-    lines = (line for line in content.splitlines() if line.startswith(b"decision_type="))
-    return any(int(kind) >> 2 & 3 == 1 for line in lines for kind in line[14:].split())
 
 
 def score(model: Model, x: np.ndarray) -> np.ndarray:
@@ -157,7 +150,7 @@ def score(model: Model, x: np.ndarray) -> np.ndarray:
     XGBoost's, and those of scikit-learn's histogram gradient boosting.
     """
     scores = raw_outputs(model, x).astype(float)
-    if model.loss and not np.isfinite(scores).all():
+    if not np.isfinite(scores).all():
         raise StageError(f"{shown(model.path)} predicts what is no finite number: train again")
     if scores.shape[1] == 1 and not model.loss:
         scores = np.hstack([1 - scores, scores])
