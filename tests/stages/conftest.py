@@ -20,6 +20,7 @@ from warm import PACKAGES, WarmEngine
 from support.examples import with_examples
 
 HERE = Path(__file__).parent
+FEW = 10  # cases of the soak where nobody asks for more
 
 # Here and not in a hook: what is imported next reads the table. scripts/check_stage, which checks
 # an image among those that a user has, names their pipeline.
@@ -40,6 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="IMAGE=STAGE",
         help="check this image in the place of this stage, instead of all images (contract/ alone)",
     )
+    parser.addoption("--soak", default=FEW, type=int, help="cases of each stage in soak/")
+    parser.addoption("--first", default=0, type=int, help="number of the first of these cases")
+    parser.addoption("--seed", default="1", help="what they are drawn by")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,6 +61,8 @@ def _image(item: pytest.Item) -> str:
         given: dict[str, Any] = item.callspec.params
         if "case" in given:
             return str(given["case"].image)
+        if "subject" in given:
+            return str(given["subject"].case.image)
         if "image" in given:
             return str(given["image"])
     return item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""

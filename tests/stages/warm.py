@@ -25,7 +25,7 @@ SECONDS = 60  # until a container answers, on a busy machine
 PACKAGES = {
     "generate": ["numpy"],
     "monitor": ["numpy", "matplotlib.figure", "matplotlib.backends.backend_svg", "jinja2"],
-    "predict": ["numpy", "treelite"],
+    "predict": ["numpy", "treelite", "sklearn.metrics"],
     "preprocess": ["numpy", "pandas"],
     "registry": ["mlflow.tracking"],
     "train": ["lightgbm"],
