@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from support import REPOSITORY
 from support.command import UNAVAILABLE
@@ -19,6 +22,11 @@ from microstage.errors import StageError
 from microstage.pipelines import DEFAULT, Pipeline
 
 ENDED = ("success", "failed")
+# What Airflow notes of tasks that it ends, whether they have a log or not.
+UNBEGUN = "state mismatch"  # its process had ended before it said that it had begun
+ENDED_BY_AIRFLOW = (UNBEGUN, "heartbeat timeout", "stuck in queued tries exceeded")
+NO_REASON = "see docker compose logs scheduler"
+RAISED = re.compile(r"(?m)^(?:\x1b\S*?K)?(\w+(?:Error|Exception): .+)$")
 ASKING = "awaiting_input"  # the state of a task that waits for a person
 
 
@@ -36,7 +44,7 @@ class Airflow:
 
         Raises StageError (69) where nothing answers, or the password is not the right one.
         """
-        self.pipeline = Pipeline(pipeline)
+        self.pipeline, self.root = Pipeline(pipeline), root
         self.url = f"http://localhost:{setting('AIRFLOW_PORT', root)}"
         # Straight to this machine, whatever proxy the environment names.
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -161,19 +169,56 @@ class Airflow:
         return f"{self.runs(dag)}/{found[0]['dag_run_id']}" if found else ""
 
     def reason(self, run: str) -> str:
-        """Return which task failed, and the last error line of its log; "" if it is a finding.
+        """Return which task failed, and why; "" if it is a finding.
 
         A task that cannot be tried again fails on what it found, not on its way: a report of bad
         quality is a result, and was alerted.
         """
-        for task in self.tasks(run):
-            if task["state"] == "failed":
-                if task["max_tries"] == 0:
-                    continue
-                log = f"{run}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
-                lines = self.call("GET", log + "?full_content=true").get("content", [])
-                # A structured log: an exception's own words are beside its event.
-                details = [detail for line in lines for detail in line.get("error_detail") or []]
-                said = details[-1]["exc_value"] if details else "see its log in the UI"
+        failed = [task for task in self.tasks(run) if task["state"] == "failed"]
+        for task in failed:
+            if task["max_tries"]:
+                said = (
+                    self.logged(run, task) or self.recorded(task) or f"it has no log; {NO_REASON}"
+                )
                 return f"task {task['task_id']}: {said}"
         return ""
+
+    def logged(self, run: str, task: dict[str, Any]) -> str:
+        """Return the last error in the log of a task's last try; "" where there is none."""
+        log = f"{run}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+        query = f"?full_content=true&map_index={task['map_index']}"
+        try:
+            lines = self.call("GET", log + query).get("content", [])
+        except urllib.error.HTTPError:
+            return ""  # Airflow cannot read it: that is no reason for the task's failure
+        # A structured log: an exception's own words are beside its event.
+        details = [detail for line in lines for detail in line.get("error_detail") or []]
+        errors = [line["event"] for line in lines if line.get("level") in ("error", "critical")]
+        return str(details[-1]["exc_value"] if details else errors[-1] if errors else "")
+
+    def recorded(self, task: dict[str, Any]) -> str:
+        """Return why Airflow itself ended a task that could not say it; "" where it did not."""
+        about = [("dag_id", task["dag_id"]), ("run_id", task["dag_run_id"])]
+        about += [("task_id", task["task_id"]), ("order_by", "-when"), ("limit", "1")]
+        about += [("included_events", event) for event in ENDED_BY_AIRFLOW]
+        found = self.call("GET", f"/api/v2/eventLogs?{urlencode(about)}")["event_logs"]
+        if not found:
+            return ""
+        if found[0]["event"] == UNBEGUN:
+            return f"it could not be begun, and has no log: {self.raised() or NO_REASON}"
+        return str(found[0]["extra"] or "")
+
+    def raised(self) -> str:
+        """Return the last error among what the scheduler's container says; "" if it is not asked.
+
+        It is where the processes are begun that are to run tasks.
+        """
+        ask = ["docker", "compose", "logs", "--no-log-prefix", "--no-color", "--tail=500"]
+        try:
+            said = subprocess.run(
+                [*ask, "scheduler"], cwd=self.root, capture_output=True, text=True, check=False
+            ).stdout
+        except FileNotFoundError:
+            return ""
+        errors = RAISED.findall(said)
+        return errors[-1] if errors else ""

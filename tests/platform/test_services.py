@@ -15,6 +15,7 @@ AIRFLOW = {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIR
 ALERTS = {"ALERT_SMTP", "ALERT_URL"}
 MLFLOW = {"MLFLOW_DB_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY"}
 GIVEN: dict[str, set[str]] = {
+    "owner": set(),
     "secrets": set(),
     "postgres": {"POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD"},
     "mlflow": MLFLOW | {"MLFLOW_STAGES_PASSWORD"},
@@ -82,18 +83,34 @@ def addresses(service: dict[str, Any]) -> list[str]:
     return [each["IPAddress"] for name, each in networks if not name.endswith("_tracking")]
 
 
+# Gives the logs to whom Airflow runs as, which root alone can.
+ROOT_BRIEFLY = {"owner": ["CHOWN", "DAC_READ_SEARCH"]}
+
+
 @pytest.mark.parametrize("name", GIVEN)
 def test_a_service_runs_as_a_normal_user_behind_walls(
     services: dict[str, dict[str, Any]], name: str
 ) -> None:
     host = services[name]["HostConfig"]
 
-    assert services[name]["Config"]["User"].split(":")[0] not in {"", "0", "root"}
+    root = services[name]["Config"]["User"].split(":")[0] in {"", "0", "root"}
+    assert root == (name in ROOT_BRIEFLY)
     assert host["ReadonlyRootfs"]
-    assert (["ALL"], None, False) == (host["CapDrop"], host["CapAdd"], host["Privileged"])
+    assert (["ALL"], False) == (host["CapDrop"], host["Privileged"])
+    assert ROOT_BRIEFLY.get(name) == host["CapAdd"]
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
     assert {""} == {host[kind] for kind in ("PidMode", "UTSMode", "UsernsMode")}
     assert "private" == host["IpcMode"]
+
+
+def test_the_one_that_is_root_sees_two_volumes_and_nobody(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    owner = services["owner"]
+
+    assert {"/mark", "/logs"} == {mount["Destination"] for mount in owner["Mounts"]}
+    assert "none" == owner["HostConfig"]["NetworkMode"]
+    assert ("exited", 0) == (owner["State"]["Status"], owner["State"]["ExitCode"])
 
 
 def test_every_service_is_looked_at(services: dict[str, dict[str, Any]]) -> None:

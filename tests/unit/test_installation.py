@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import tomllib
@@ -74,6 +75,23 @@ def test_the_guards_folder_is_for_the_group_that_may_use_docker(checkout: Path) 
         assert int(settings["DOCKER_GID"]) == folder.stat().st_gid
 
 
+def test_a_new_env_leaves_ports_alone_that_are_taken(checkout: Path) -> None:
+    example = checkout / ".env.example"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        text = example.read_text().replace("AIRFLOW_PORT=8080", f"AIRFLOW_PORT={port}")
+        # The next one is another service's.
+        example.write_text(text.replace("MAIL_PORT=8025", f"MAIL_PORT={port + 1}"))
+        settings = make_env(checkout)
+
+    ports = [int(value) for name, value in settings.items() if name.endswith("_PORT")]
+    assert port not in ports
+    assert int(settings["AIRFLOW_PORT"]) > port
+    assert 4 == len(set(ports))
+
+
 def test_two_installations_share_no_secret(checkout: Path) -> None:
     first = make_env(checkout)
     (checkout / ".env").unlink()
@@ -83,6 +101,7 @@ def test_two_installations_share_no_secret(checkout: Path) -> None:
     secrets.remove("OIDC_CLIENT_SECRET")  # the issuer's
     assert len(secrets) == 9
     assert [name for name in secrets if first[name] == second[name]] == []
+    assert first["INSTALLATION_ID"] != second["INSTALLATION_ID"]
 
 
 def test_what_is_secret_is_in_a_file_each_that_its_owner_alone_can_get_at(checkout: Path) -> None:
