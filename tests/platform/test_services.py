@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +195,18 @@ def test_the_compose_file_names_every_secret_of_env() -> None:
     used = re.findall(r"(?m)^ +(\S+) \$\{(\w+)", compose)
     assert expected == {name for _, name in used if name in expected}
     assert [] == [name for key, name in used if name in expected and key != f"{name}:"]
+
+
+def test_what_services_take_at_rest_is_measured_for_each_of_them(
+    stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "idle.json"
+    first = stack.run("scripts/measure_idle", "--seconds", "5", "--save", file).stdout
+    second = stack.run("scripts/measure_idle", "--seconds", "1", "--beside", file).stdout
+    rates = json.loads(file.read_text())
+
+    assert {*REACHED, "the engine", "in all"} == set(rates)
+    assert all(rate >= 0 for rate in rates.values())
+    assert rates["in all"] == pytest.approx(sum(rates.values()) / 2)
+    assert f"| scheduler | {rates['scheduler']:.3f} |" in first
+    assert f"| scheduler | {rates['scheduler']:.3f} | " in second

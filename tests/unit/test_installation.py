@@ -11,6 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # has no types, and is asked for values alone
 
 from support.settings import read_env
 
@@ -210,3 +211,17 @@ def test_an_image_that_does_not_exist_is_named() -> None:
 
     assert done.returncode == 64
     assert "there is no image 'trian'" in done.stderr
+
+
+def test_a_service_that_is_dead_is_seen_within_a_minute() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    once = {"owner", "secrets", "airflow-init"}
+    late = {"scheduler": 30, "dag-processor": 30, "triggerer": 30}  # heartbeats, as Airflow has it
+    seconds = {}
+    for name in services.keys() - once:
+        check = services[name]["healthcheck"]
+        every, patience = (int(check[key].removesuffix("s")) for key in ("interval", "timeout"))
+        seconds[name] = late.get(name, 0) + check["retries"] * (every + patience)
+
+    assert {} == {name: most for name, most in seconds.items() if most > 60}
+    assert {"no"} == {services[name]["restart"] for name in once}
