@@ -15,10 +15,15 @@ def setting(name: str, root: Path = REPOSITORY) -> str:
     return os.environ.get(name) or read_env(root).get(name, "")
 
 
+def env_file(root: Path = REPOSITORY) -> Path:
+    """Return where the settings are."""
+    return root / ".env"
+
+
 def read_env(root: Path = REPOSITORY) -> dict[str, str]:
     """Return what .env says, {} where there is none; quotes around a value are not its own."""
     try:
-        lines = (root / SETTINGS).read_text(encoding="utf-8").splitlines()
+        lines = env_file(root).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return {}
     found = {}
