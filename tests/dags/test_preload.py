@@ -64,7 +64,7 @@ def test_the_scheduler_looks_often_while_tasks_run_and_seldom_when_none_has(
         executor.running, now = {task} if running else set(), now + later
         pauses.append(getattr(scheduler, attribute))
 
-    assert [1.0, 0.25, 0.25, 1.0] == pauses
+    assert [1.5, 0.25, 0.25, 1.5] == pauses
 
 
 def test_airflow_sleeps_as_long_as_that_attribute_says() -> None:

@@ -35,9 +35,7 @@ LIBRARIES = (
     "tomllib",
 )
 
-REST = (
-    1.0  # seconds between two looks when nothing runs: what a run then waits before its first task
-)
+REST = 1.5  # seconds between two looks when nothing runs: so late may a run's first task be
 AFTER = 10.0  # seconds since a task ran
 
 
