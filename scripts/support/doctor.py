@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -76,4 +77,6 @@ def examine(installation: Installation, checks: Iterable[Check] = CHECKS) -> Rep
             report.findings += [(check.name, finding) for finding in check.find(installation)]
         except UnseenError as error:
             report.unseen[check.name] = str(error)
+        except PermissionError as error:
+            report.unseen[check.name] = f"user {os.geteuid()} may not see {error.filename}"
     return report

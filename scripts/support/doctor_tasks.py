@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
 
 from support.airflow_api import Airflow
 from support.findings import Finding, Installation, UnseenError
@@ -19,14 +20,16 @@ SINCE = {"scheduled": "scheduled_when", "queued": "queued_when", "running": "sta
 def stuck(installation: Installation) -> Iterator[Finding]:
     """Find tasks that wait to be run for long, or run for longer than any may."""
     installation.setting("AIRFLOW_PORT")
-    try:
-        airflow = Airflow(root=installation.root)
-    except StageError as error:
-        raise UnseenError(str(error).rstrip(".")) from None
     most = _longest(installation)
     states = "&".join(f"state={state}" for state in SINCE)
     path = f"/api/v2/dags/~/dagRuns/~/taskInstances?{states}&limit=100&order_by=start_date"
-    for task in airflow.call("GET", path)["task_instances"]:
+    try:
+        tasks = Airflow(root=installation.root).call("GET", path)["task_instances"]
+    except HTTPError as error:
+        raise UnseenError(f"Airflow answers {error.code}: docker compose logs api-server") from None
+    except StageError as error:
+        raise UnseenError(str(error).rstrip(".")) from None
+    for task in tasks:
         minutes = _minutes(task)
         if minutes < (most if task["state"] == "running" else installation.minutes):
             continue

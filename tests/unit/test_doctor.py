@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from unit_harness import another_user, folder_for_all
 
 from support import doctor_engine, doctor_files, doctor_machine, doctor_tasks
 from support.doctor import CHECKS, Check, examine
@@ -308,6 +309,21 @@ def test_a_report_has_a_line_for_each_finding_and_says_what_was_not_looked_at(
     assert ["settings", "settings"] == [each["check"] for each in findings]
     assert {"check", "what", "mend"} == set(findings[0])
     assert examine(missing, [Check("secrets", doctor_files.secrets)]).well
+
+
+def test_what_this_user_may_not_see_is_said_and_no_trace() -> None:
+    with folder_for_all() as folder:
+        (folder / "data/models").mkdir(parents=True)
+        settings = "MICROSTAGE_UID=1\nMICROSTAGE_GID=1\nDOCKER_GID=1\n"
+        (folder / ".env").write_text(f"{settings}MICROSTAGE_DATA={folder}/data\n")
+        (folder / ".env").chmod(0o644)
+        (folder / "data/models").chmod(0)
+        checks = [check for check in CHECKS if check.name == "permissions"]
+        with another_user() as uid:
+            report = examine(Installation(folder), checks)
+
+    assert report.well
+    assert f"user {uid} may not see {folder}/data/models" in report.unseen["permissions"]
 
 
 def test_the_command_ends_with_1_when_something_is_wrong(tmp_path: Path) -> None:
