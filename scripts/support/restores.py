@@ -31,7 +31,7 @@ from microstage.data_folder import DataFolder
 from microstage.errors import BAD_DATA, NO_INPUT, USAGE, StageError
 
 OF_MACHINE = re.compile(
-    r"COMPOSE_PROJECT_NAME|MICROSTAGE_(DATA|UID|GID)|\w+_SOCKET|DOCKER_GID|\w+_PORT"
+    r"COMPOSE_PROJECT_NAME|INSTALLATION_ID|MICROSTAGE_(DATA|UID|GID)|\w+_SOCKET|DOCKER_GID|\w+_PORT"
 )
 LINE = re.compile(r"(?:export +)?(\w+)=.*")
 VOLUMES = {"postgres-data": "databases", "mlflow-artifacts": "files of MLflow"}

@@ -17,7 +17,7 @@ def setting(name: str, root: Path = REPOSITORY) -> str:
 
 def env_file(root: Path = REPOSITORY) -> Path:
     """Return where the settings are."""
-    return root / ".env"
+    return root / SETTINGS
 
 
 def read_env(root: Path = REPOSITORY) -> dict[str, str]:
