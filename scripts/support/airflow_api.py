@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -123,15 +124,25 @@ class Airflow:
     def answer(self, dag: str, date: dt.date, option: str) -> bool:
         """Answer "Approve" or "Reject", as a person would in the UI; False if nobody asks."""
         run = self.find(dag, date)
-        if not run or not (task := self.asks(run)):
+        if not run or not self.asks(run):
             return False
-        # As a person would, not at once: the process of the task that asks may not have ended yet.
-        time.sleep(1)
-        reply = {"chosen_options": [option], "params_input": {}}
-        self.call("PATCH", f"{run}/taskInstances/{task}/-1/hitlDetails", reply)
         while self.call("GET", run)["state"] not in ENDED:
-            time.sleep(0.5)
+            # As a person would, not at once: the process of the task that asks may not have ended
+            # yet. Airflow takes an answer that comes so soon for a failure of the task, which asks
+            # once more then: https://github.com/apache/airflow/pull/71579
+            time.sleep(1)
+            if task := self.asks(run):
+                self._reply(run, task, option)
         return True
+
+    def _reply(self, run: str, task: str, option: str) -> None:
+        """Answer a question, which may have this answer already."""
+        reply = {"chosen_options": [option], "params_input": {}}
+        try:
+            self.call("PATCH", f"{run}/taskInstances/{task}/-1/hitlDetails", reply)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.CONFLICT:
+                raise
 
     def switch_on(self, dag: str) -> None:
         """Unpause a DAG, once the DAG processor has seen it."""
