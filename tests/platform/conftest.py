@@ -9,10 +9,15 @@ import pytest
 from images import Builder, docker
 from stack import ROOT, Stack, clone_to, free_port
 
+# Files whose tests of the stack are long: these wait for what is dead or slow on purpose.
+FAULTS = ("test_doctor", "test_faults", "test_maintain", "test_the_lost_machine")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the stack, and what builds images: parts of scripts/test by themselves."""
+    """Mark what needs the stack, takes it apart, or builds images: parts of scripts/test."""
     for item in items:
+        if item.path.stem in FAULTS and "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker("faults")
         for fixture, mark in (("stack", "stack"), ("builder", "images")):
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
