@@ -126,14 +126,14 @@ class Airflow:
         run = self.find(dag, date)
         if not run or not self.asks(run):
             return False
-        # As a person would, not at once: the process of the task that asks ends a second or two after
-        # it has. Airflow takes an answer that comes before for a failure of the task, which asks once
-        # more then: https://github.com/apache/airflow/pull/71579
-        time.sleep(2)
         while self.call("GET", run)["state"] not in ENDED:
-            time.sleep(1)
             if task := self.asks(run):
+                # As a person would, not at once: the process of the task that asks ends a second or
+                # two later. Airflow takes an answer that comes before for a failure of the task,
+                # which asks once more then: https://github.com/apache/airflow/pull/71579
+                time.sleep(3)
                 self._reply(run, task, option)
+            time.sleep(0.5)
         return True
 
     def _reply(self, run: str, task: str, option: str) -> None:
