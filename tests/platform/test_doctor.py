@@ -301,6 +301,8 @@ def test_services_that_are_away_stuck_or_of_another_image(stack: Stack) -> None:
         code, found = doctor(stack)
     finally:
         stack.run(*compose, "unpause", "reports")
+        ps = (*compose, "ps", "--format={{.Health}}", "reports")
+        wait_until(lambda: stack.run(*ps).stdout.strip() == "healthy")
         stack.run(*compose, "up", "--wait")
 
     assert (1, {"services"}) == (code, set(found))
