@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from microstage.data_folder import MANIFEST, STAGING, DataFolder
+from microstage.data_folder import MANIFEST, STAGING, DataFolder, read_manifest
 from microstage.table import Row
 
 MIB = 2**20
@@ -35,7 +34,7 @@ def runs_of(data: DataFolder, since: dt.datetime) -> dict[str, list[Used]]:
         if path.is_relative_to(data.root / STAGING):
             continue
         try:
-            manifest = json.loads(path.read_bytes())
+            manifest = read_manifest(path.parent)
             if dt.datetime.fromisoformat(manifest["started"]) < since:
                 continue
             seconds, used = float(manifest["seconds"]), manifest.get("used")

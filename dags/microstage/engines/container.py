@@ -125,9 +125,10 @@ class ContainerEngine:
 
         What else an earlier try has left of it is removed.
         """
-        work = self._work(job)
         client = self.connect()
-        for found in containers_of(client, self.run, day=self.run.day):
+        left = containers_of(client, self.run, day=self.run.day)
+        work = self._work(job) if left else ""  # it takes a look at every input
+        for found in left:
             taken = None if self.resumed else take(client, self.data, found, work)
             if taken:
                 self._container, self.resumed = found["Id"], taken
