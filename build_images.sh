@@ -185,7 +185,7 @@ while [ $# -gt 0 ]; do
 done
 mapfile -t known < <(stages; platform)
 for name in "${names[@]}"; do
-  printf '%s\n' "${known[@]}" | grep -qx -- "$name" ||
+  grep -qxF -- "$name" <<<"$(printf '%s\n' "${known[@]}")" ||
     die "there is no image '$name'; there are: ${known[*]}" 64
   if [ -n "$debug${arches[*]}" ] && [ ! -d "containers/$name" ]; then
     die "--debug and --platform are for stages; $name is part of the platform" 64
