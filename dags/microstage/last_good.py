@@ -67,7 +67,11 @@ def _keep(data: DataFolder, path: Path, copy: Path) -> None:
         return
     data.make(copy.parent)
     handle, new = tempfile.mkstemp(dir=copy.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.chown(new, *data.owner)
-    Path(new).replace(copy)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chown(new, *data.owner)
+        Path(new).replace(copy)
+    except OSError:
+        Path(new).unlink()
+        raise

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from microstage.contract import Run
 from microstage.data_folder import STAGING, DataFolder
-from microstage.publishing import ASIDE, discard, staging_of
+from microstage.publishing import ASIDE, discard, os_failure, staging_of
 from microstage.walls import SWEEP_AFTER
 
 ENDING = "-try"
@@ -35,13 +35,19 @@ class Claim:
         return self.data.root / STAGING / f"{self.run.instance}{ENDING}"
 
     def take(self) -> None:
-        """Take the place of earlier tries; clear what those left that have no later try."""
-        staging = staging_of(self.data)
-        reap(staging)
-        until = int(time.time()) + self.seconds + SWEEP_AFTER
+        """Take the place of earlier tries; clear what those left that have no later try.
+
+        Raises StageError, as when the disk is full.
+        """
         new = self._path.with_name(f".{self.token}")
-        new.write_text(json.dumps({"token": self.token, "until": until}))
-        new.replace(self._path)
+        try:
+            reap(staging_of(self.data))
+            until = int(time.time()) + self.seconds + SWEEP_AFTER
+            new.write_text(json.dumps({"token": self.token, "until": until}))
+            new.replace(self._path)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise os_failure(error) from error
 
     def holds(self) -> bool:
         """Tell whether no later try has begun."""

@@ -7,10 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 from images import Builder, docker
-from stack import ROOT, Stack, clone_to, free_port
+from slow_pipeline import Slow
+from stack import ROOT, Stack, clone_to, free_port, wait_until
 
 # Files whose tests of the stack are long: these wait for what is dead or slow on purpose.
-FAULTS = ("test_doctor", "test_faults", "test_maintain", "test_the_lost_machine")
+FAULTS = (
+    "test_at_once",
+    "test_doctor",
+    "test_faults",
+    "test_maintain",
+    "test_services_away",
+    "test_the_lost_machine",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +54,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         mine = f"--filter=name=^{clone.setting('COMPOSE_PROJECT_NAME')}_data_"
         volumes = clone.run("docker", "volume", "ls", "--quiet", mine, check=False).stdout.split()
         clone.run("docker", "volume", "rm", *volumes, check=False)
+
+
+@pytest.fixture(scope="session")
+def slow(stack: Stack) -> Iterator[Slow]:
+    pipeline = Slow(stack, "slow")
+    pipeline.image = f"microstage-test/slow:{stack.setting('COMPOSE_PROJECT_NAME')}"
+    pipeline.build(pipeline.image)
+    pipeline.takes(1)
+    wait_until(lambda: pipeline.is_known("backfill"))
+    yield pipeline
+    pipeline.file.unlink()
+    docker("rmi", "--force", pipeline.image)
 
 
 @pytest.fixture(scope="session")

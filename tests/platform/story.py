@@ -64,10 +64,13 @@ class Story:
     def state_of(self, run: str) -> str:
         return str(self.airflow.call("GET", run)["state"])
 
+    def has_ended(self, run: str) -> bool:
+        return self.state_of(run) in ("success", "failed")
+
     def run(self, dag: str, day: dt.date, **conf: Any) -> dict[str, str]:
         """Let the scheduler run a DAG for a day, to its end; return the state of each task."""
         path = self.start(dag, day, **conf)
-        wait_until(lambda: self.state_of(path) in ("success", "failed"))
+        wait_until(lambda: self.has_ended(path))
         return self.states(dag, day)
 
     def states(self, dag: str, day: dt.date) -> dict[str, str]:

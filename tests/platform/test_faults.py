@@ -5,83 +5,10 @@ A pipeline of its own, whose data takes as long to make as a test says.
 
 import datetime as dt
 import json
-import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
-from stack import Stack, wait_until
-from story import Story
-
-HERE = Path(__file__).parent
-KILL_TASK = """
-import os, signal
-for pid in filter(str.isdecimal, os.listdir("/proc")):
-    with open(f"/proc/{pid}/cmdline") as file:
-        name = file.read()
-    if name.startswith("airflow worker -- ") and "LocalExecutor" not in name:
-        os.kill(int(pid), signal.SIGKILL)
-        print("killed")
-"""
-
-
-class Slow(Story):
-    """The pipeline, and what is seen of its containers."""
-
-    image = ""
-
-    def takes(self, seconds: int, long: dt.date | None = None) -> None:
-        """Let each day take so long, from the next task on, and one of them a minute more."""
-        file = self.stack.root / "dags/pipelines/slow.toml"
-        row = f'image = "{self.image}"\nparams = {{ seconds = {seconds}, long = "{long}" }}'
-        file.write_text(f"[pipeline]\n\n[stages.generate]\n{row}\n")
-
-    def containers(self) -> set[str]:
-        return set(self.stack.containers("label=microstage.pipeline=slow"))
-
-    def running(self) -> set[str]:
-        return set(self.stack.containers("label=microstage.pipeline=slow", "status=running"))
-
-    def host(self, day: dt.date) -> str:
-        """Return the container that the data of a day is from."""
-        return str(self.json(f"raw/{day}/summary.json")["host"])
-
-    def left(self) -> list[str]:
-        """Return what is in the staging directory."""
-        return sorted(path.name for path in (self.data / ".staging").glob("*"))
-
-    @contextmanager
-    def watched(self) -> Iterator[set[str]]:
-        """Collect the containers that are there meanwhile."""
-        seen: set[str] = set()
-        over = threading.Event()
-
-        def look() -> None:
-            while not over.wait(0.5):
-                seen.update(self.containers())
-
-        thread = threading.Thread(target=look)
-        thread.start()
-        try:
-            yield seen
-        finally:
-            over.set()
-            thread.join()
-
-
-@pytest.fixture(scope="module")
-def slow(stack: Stack) -> Iterator[Slow]:
-    story = Slow(stack, "slow")
-    story.image = f"microstage-test/slow:{stack.setting('COMPOSE_PROJECT_NAME')}"
-    subprocess.run(["docker", "build", "-qt", story.image, HERE / "slow"], check=True)
-    story.takes(1)
-    wait_until(lambda: story.is_known("backfill"))
-    yield story
-    (stack.root / "dags/pipelines/slow.toml").unlink()
-    subprocess.run(["docker", "rmi", "--force", story.image], check=True, capture_output=True)
+from slow_pipeline import Slow
+from stack import wait_until
 
 
 def test_a_stage_goes_on_while_its_task_is_killed_and_then_its_scheduler_is_replaced(
@@ -93,17 +20,14 @@ def test_a_stage_goes_on_while_its_task_is_killed_and_then_its_scheduler_is_repl
         run = slow.start("generate_data", day)
         wait_until(slow.running)
         time.sleep(3)
-        killed = slow.stack.run(
-            "docker", "compose", "exec", "-T", "scheduler", "python3", "-c", KILL_TASK
-        )
+        slow.kill_task()
         wait_until(lambda: "Going on with container" in slow.log("generate_data", day, "generate"))
         recreate = ["up", "--detach", "--wait", "--force-recreate", "--no-deps", "--timeout", "3"]
         slow.stack.run("docker", "compose", *recreate, "scheduler")
-        wait_until(lambda: slow.state_of(run) in ("success", "failed"))
+        wait_until(lambda: slow.has_ended(run))
     log = slow.log("generate_data", day, "generate")
     manifest = slow.manifest(f"raw/{day}")
 
-    assert "killed" in killed.stdout
     assert "success" == slow.state_of(run)
     assert {slow.host(day)} == seen
     assert 3 == manifest["run"]["try"]
@@ -133,8 +57,8 @@ def test_after_the_whole_stack_was_killed_what_ran_goes_on_and_a_backfill_ends_b
     slow.stack.run("docker", "compose", "kill")
     done = {day: slow.manifest(f"raw/{day}") for day in there()}
     slow.stack.run("docker", "compose", "up", "--detach", "--wait")
-    wait_until(lambda: slow.state_of(long) in ("success", "failed"))
-    wait_until(lambda: slow.state_of(run) in ("success", "failed"))
+    wait_until(lambda: slow.has_ended(long))
+    wait_until(lambda: slow.has_ended(run))
     after = {day: slow.manifest(f"raw/{day}") for day in there()}
     tasks = slow.states("backfill", days[-1])
 

@@ -1,5 +1,6 @@
 """A try that was given up publishes nothing, and one that is left is taken up by the next."""
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -183,3 +184,18 @@ def test_what_a_lost_machine_left_is_cleared_when_its_time_is_over(data: DataFol
 
     assert not left.exists()
     assert {foreign, theirs, theirs.with_name(f"{busy.run.instance}-try")} == set(staged(data))
+
+
+def test_on_a_full_disk_a_try_is_refused_in_a_sentence_and_leaves_nothing(
+    data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StageError, match=r"The disk under .* is full: make room") as refused:
+        Claim(data, RUN, 60).take()
+
+    assert TRY_AGAIN == refused.value.code
+    assert [] == staged(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,7 +105,8 @@ class Attendant:
         self._at = time.time()
         if self.seen and self._at - self._touched > SEEN_SECONDS:
             self._touched = self._at
-            self.seen.touch()
+            with suppress(OSError):  # on a disk that is full a log may have a line twice
+                self.seen.touch()
 
     def _log(self, client: docker.APIClient) -> Iterator[Output]:
         """Return what has not been passed on; the lines of a second or two may have been."""

@@ -1,11 +1,13 @@
-# generate --date DAY --seconds N --long DAY: takes so long, and on that day a minute more. Says which
-# second it is, and in the data which container it was.
+# generate --date DAY --seconds N --long DAY --mib N: takes so long, and on that day a minute more.
+# Says which second it is, and in the data which container it was; beside these is a file so large.
+set -e
 trap 'exit 143' TERM
 while [ $# -gt 1 ]; do
     case $1 in
     --date) date=$2 ;;
     --seconds) seconds=$2 ;;
     --long) long=$2 ;;
+    --mib) mib=$2 ;;
     esac
     shift
 done
@@ -15,6 +17,7 @@ for second in $(seq "$seconds"); do
     sleep 1 &
     wait $!
 done
+[ "$mib" = 0 ] || head -c "${mib}M" /dev/zero >/out/large
 echo "host" >/out/data.csv
 cat /proc/sys/kernel/hostname >>/out/data.csv
 printf 'target\n1\n' >/out/target.csv
