@@ -16,6 +16,7 @@ FAULTS = (
     "test_doctor",
     "test_faults",
     "test_maintain",
+    "test_migrations",
     "test_services_away",
     "test_the_lost_machine",
 )
@@ -24,10 +25,11 @@ FAULTS = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the stack, takes it apart, or builds images: parts of scripts/test."""
     for item in items:
-        if item.path.stem in FAULTS and "stack" in getattr(item, "fixturenames", ()):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.path.stem in FAULTS and {"stack", "databases"} & fixtures:
             item.add_marker("faults")
         for fixture, mark in (("stack", "stack"), ("builder", "images")):
-            if fixture in getattr(item, "fixturenames", ()):
+            if fixture in fixtures:
                 item.add_marker(mark)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg2
 import users
+from migrate import migrate
 from werkzeug.security import generate_password_hash
 
 SECRETS = Path("/run/secrets")
@@ -46,6 +47,7 @@ def provide_stages_meanwhile() -> None:
 
 
 os.environ.update({variable: secret(name) for variable, name in VARIABLES.items()})
+migrate()
 set_password_of_admin(os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"])
 provide_stages_meanwhile()
 os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *sys.argv[1:]])  # noqa: S606
