@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.path.stem in FAULTS and {"stack", "databases"} & fixtures:
             item.add_marker("faults")
-        for fixture, mark in (("stack", "stack"), ("builder", "images")):
+        for fixture, mark in (("stack", "stack"), ("builder", "images"), ("upgraded", "upgrade")):
             if fixture in fixtures:
                 item.add_marker(mark)
 

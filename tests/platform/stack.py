@@ -130,15 +130,17 @@ def password_of(name: str) -> str:
     return f"the password of {name}"
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 300) -> None:
-    """Wait as long as a machine may take that does much else."""
-    deadline = time.monotonic() + seconds
+def wait_until(holds: Callable[[], object], seconds: float = 300, what: str = "") -> None:
+    """Wait as long as a machine may take that does much else; print how long what took."""
+    began = time.monotonic()
     while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < began + seconds, "waited in vain"
         time.sleep(0.5)
+    if what:
+        print(f"{time.monotonic() - began:.0f} s until {what}")
 
 
-def clone_to(folder: Path) -> None:
+def clone_to(folder: Path, *, history: bool = True) -> None:
     """Copy what git would give to somebody who clones the project, uncommitted changes included."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     out = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True).stdout
@@ -150,7 +152,7 @@ def clone_to(folder: Path) -> None:
     shutil.rmtree(folder / "dags/pipelines")
     write_pipelines(folder / "dags")
     # With the history, so that images get the labels, and so the ids, that they have here.
-    if (ROOT / ".git").is_dir():
+    if history and (ROOT / ".git").is_dir():
         shutil.copytree(ROOT / ".git", folder / ".git")
 
 

@@ -18,7 +18,7 @@ import pytest
 from images import VERSION, docker
 from stack import ROOT, Stack, wait_until
 
-from support import doctor_engine, doctor_machine
+from support import doctor_engine, doctor_machine, doctor_tasks
 from support.findings import Finding, Installation
 
 BASE = f"microstage/base:{VERSION}"
@@ -328,6 +328,38 @@ def test_a_service_that_hangs(stack: Stack, service: str) -> None:
 
     assert (1, {"services"}) == (code, set(found))
     assert f"the service {service} is unhealthy; " in "\n".join(found["services"])
+
+
+class Busy:
+    """As much of Airflow as says which tasks run: days pass before the real one says it."""
+
+    def __init__(self, root: Path) -> None:
+        pass
+
+    def call(self, method: str, path: str) -> dict[str, Any]:
+        assert ("GET", True) == (method, "state=running" in path)
+        now = dt.datetime.now(dt.UTC)
+        task = {"dag_id": "flights.train_model", "task_id": "train", "state": "running"}
+        return {
+            "task_instances": [
+                {**task, "dag_run_id": "long", "start_date": str(now - dt.timedelta(days=9))},
+                {**task, "dag_run_id": "short", "start_date": str(now - dt.timedelta(hours=2))},
+            ]
+        }
+
+
+def test_a_task_that_runs_longer_than_any_may(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = installation.root / ".env"
+    env.write_text(f"{env.read_text()}AIRFLOW_PORT=0\n")
+    monkeypatch.setattr(doctor_tasks, "Airflow", Busy)
+    found = lines(doctor_tasks.stuck(Installation(installation.root)))
+
+    assert [
+        "flights.train_model.train of long is running for 12960 minutes; "
+        "mark it failed in Airflow, or restart the scheduler"
+    ] == found
 
 
 def test_a_task_that_waits_for_ever(stack: Stack) -> None:

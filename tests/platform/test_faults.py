@@ -21,9 +21,19 @@ def test_a_stage_goes_on_while_its_task_is_killed_and_then_its_scheduler_is_repl
         wait_until(slow.running)
         time.sleep(3)
         slow.kill_task()
-        wait_until(lambda: "Going on with container" in slow.log("generate_data", day, "generate"))
+        wait_until(
+            lambda: "Going on with container" in slow.log("generate_data", day, "generate"),
+            what="a task whose process was killed goes on",
+        )
         recreate = ["up", "--detach", "--wait", "--force-recreate", "--no-deps", "--timeout", "3"]
         slow.stack.run("docker", "compose", *recreate, "scheduler")
+        wait_until(
+            lambda: (
+                slow.airflow.tasks(run)[0]["try_number"] == 3
+                and slow.states("generate_data", day)["generate"] == "running"
+            ),
+            what="one whose scheduler was replaced goes on",
+        )
         wait_until(lambda: slow.has_ended(run))
     log = slow.log("generate_data", day, "generate")
     manifest = slow.manifest(f"raw/{day}")
@@ -57,8 +67,8 @@ def test_after_the_whole_stack_was_killed_what_ran_goes_on_and_a_backfill_ends_b
     slow.stack.run("docker", "compose", "kill")
     done = {day: slow.manifest(f"raw/{day}") for day in there()}
     slow.stack.run("docker", "compose", "up", "--detach", "--wait")
-    wait_until(lambda: slow.has_ended(long))
-    wait_until(lambda: slow.has_ended(run))
+    wait_until(lambda: slow.has_ended(long), what="a stage of before the whole stack was killed")
+    wait_until(lambda: slow.has_ended(run), what="the backfill of 30 days has ended, too")
     after = {day: slow.manifest(f"raw/{day}") for day in there()}
     tasks = slow.states("backfill", days[-1])
 
@@ -78,7 +88,7 @@ def test_a_task_that_a_person_marks_as_failed_ends_and_publishes_nothing(slow: S
     run = slow.start("generate_data", day)
     wait_until(slow.running)
     slow.airflow.call("PATCH", f"{run}/taskInstances/generate", {"new_state": "failed"})
-    wait_until(lambda: not slow.containers())
+    wait_until(lambda: not slow.containers(), what="the container of a marked task is gone")
     time.sleep(1)
 
     assert not (slow.data / f"raw/{day}").exists()

@@ -16,7 +16,10 @@ def test_data_that_comes_while_the_triggerer_is_dead_is_seen_when_it_is_back(slo
     made = slow.run("generate_data", day)
     meanwhile = slow.states("predict", day)["wait_for_data"]
     slow.stack.run("docker", "compose", "up", "--detach", "--wait", "triggerer")
-    wait_until(lambda: slow.states("predict", day)["wait_for_data"] == "success")
+    wait_until(
+        lambda: slow.states("predict", day)["wait_for_data"] == "success",
+        what="a sensor sees the data after the triggerer is back",
+    )
 
     assert {"success"} == set(made.values()), "what needs no triggerer goes on"
     assert "deferred" == meanwhile
@@ -47,7 +50,7 @@ def test_a_training_waits_for_mlflow_with_what_it_has_trained(stack: Stack) -> N
         trained = flights.manifest(f"models/{day}")
     finally:
         stack.run("docker", "compose", "up", "--detach", "--wait", "mlflow")
-    wait_until(lambda: flights.airflow.asks(run))
+    wait_until(lambda: flights.airflow.asks(run), what="a training asks after MLflow is back")
     version = flights.json(f"models/{day}/version/version.json")
     flights.airflow.answer("train_model", day, "Reject")
 

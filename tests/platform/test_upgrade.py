@@ -1,0 +1,128 @@
+"""An installation of the last release, with models and a question in it, becomes one of today."""
+
+import datetime as dt
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from stack import ROOT, Stack, clone_to, free_port, wait_until
+from story import Story
+
+from microstage.data_folder import published_files
+
+WAITING = dt.date(2013, 1, 20)
+
+
+def git(*arguments: str | Path) -> str:
+    done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def last_release() -> str:
+    """Return the commit before the one that began what CHANGELOG.md calls unreleased."""
+    [*_, began] = git("log", "--format=%H", "-S## Unreleased", "--", "CHANGELOG.md").splitlines()
+    return f"{began}^"
+
+
+def files(data: Path) -> dict[str, tuple[int, float]]:
+    """What is published: the size of each file, and when it was written."""
+    found = {}
+    for directory in sorted(path.parent for path in data.glob("[a-z]*/**/manifest.json")):
+        for name in published_files(directory):
+            status = (directory / name).stat()
+            found[f"{directory.relative_to(data)}/{name}"] = status.st_size, status.st_mtime
+    return found
+
+
+def recorded(story: Story) -> dict[str, Any]:
+    """What both databases say of runs, versions and aliases."""
+    runs = story.airflow.call("GET", "/api/v2/dags/~/dagRuns?limit=100&order_by=id")["dag_runs"]
+    versions = story.mlflow("GET", "model-versions/search", max_results="100")["model_versions"]
+    return {
+        "runs": [(run["dag_id"], run["dag_run_id"], run["state"]) for run in runs],
+        "versions": sorted((each["name"], each["version"], each["source"]) for each in versions),
+        "aliases": story.aliases(),
+    }
+
+
+class Upgraded(NamedTuple):
+    """What was, what is, and where."""
+
+    stack: Stack
+    before: dict[str, Any]
+    data: dict[str, tuple[int, float]]
+    env: str
+
+
+@pytest.fixture(scope="module")
+def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+    root = tmp_path_factory.mktemp("installation")
+    git("clone", "--quiet", "--shared", "--no-checkout", ROOT, root)
+    stack = Stack(root)
+    stack.run("git", "checkout", "--quiet", git("rev-parse", last_release()))
+    stack.run("scripts/make_env")
+    ports = re.findall(r"(?m)^(\w+_PORT)=", (root / ".env").read_text())
+    names = {name: free_port() for name in ports}
+    stack.change(COMPOSE_PROJECT_NAME=f"microstage-upgrade-{os.getpid()}", **names)
+    try:
+        stack.run("scripts/demo")
+        story = Story(stack)
+        upgraded = Upgraded(
+            stack, recorded(story), files(stack.flights), (root / ".env").read_text()
+        )
+        # git pull, with what is not committed yet
+        stack.run("git", "checkout", "--quiet", git("rev-parse", "HEAD"))
+        clone_to(root, history=False)
+        stack.run("./build_images.sh")
+        stack.run("docker", "compose", "up", "--detach", "--wait")
+        wait_until(lambda: story.is_known("maintain") or story.is_known("train_model"))
+        yield upgraded
+    except BaseException:
+        print(stack.run("docker", "compose", "logs", "--tail=60", check=False).stdout)
+        raise
+    finally:
+        stack.run("docker", "compose", "down", "--volumes", "--remove-orphans", check=False)
+        # The images of today, should it have ended before.
+        subprocess.run([ROOT / "build_images.sh"], check=True, capture_output=True)
+
+
+def test_runs_models_and_what_is_published_are_those_of_before(upgraded: Upgraded) -> None:
+    story = Story(upgraded.stack)
+
+    assert upgraded.before == recorded(story)
+    assert upgraded.data == files(upgraded.stack.flights)
+    assert set(upgraded.env.splitlines()) <= set(
+        (upgraded.stack.root / ".env").read_text().splitlines()
+    )
+
+
+def test_the_model_that_waited_is_approved_and_predicts_the_next_day(upgraded: Upgraded) -> None:
+    story = Story(upgraded.stack)
+    answered = story.airflow.answer("train_model", WAITING, "Approve")
+    run = story.airflow.find("train_model", WAITING)
+    model = story.predict(WAITING + dt.timedelta(days=4))
+
+    assert answered
+    assert "success" == story.state_of(run)
+    assert {"production": "2", "previous": "1"} == story.aliases()
+    assert "2" == model["version"]
+
+
+def test_what_was_predicted_before_can_be_repeated_and_traced(upgraded: Upgraded) -> None:
+    story = Story(upgraded.stack)
+    day = dt.date(2013, 1, 15)
+    said = story.stack.run("scripts/lineage", f"flights/predictions/{day}").stdout
+    states = story.run("monitor", day)
+
+    assert "flights version 1" in said
+    assert {"success"} == set(states.values())
+
+
+def test_all_is_well_with_it(upgraded: Upgraded) -> None:
+    done = upgraded.stack.run("scripts/doctor", check=False)
+
+    assert 0 == done.returncode, done.stdout
