@@ -8,6 +8,7 @@ from pathlib import Path
 
 from published import MANIFEST, read_manifest
 from stageframe import IN, digest, read_json
+from used import metrics_of, read_used, tags_of
 
 KEY = "microstage.key"  # tag of runs and versions: the same for the same inputs and day
 SHA256 = "sha256."  # and the name of a file: tag of a version
@@ -26,6 +27,7 @@ class Record:
         self._model = read_json(IN / "model" / "model.json", "features", "trained_on")
         metrics = read_json(IN / "validation" / "metrics.json")
         self.metrics = {key: value for key, value in metrics.items() if type(value) in (int, float)}
+        self._used = read_used(self._manifests["model"])
         self._data = {
             f"{directory}/{file}": entry["sha256"]
             for directory, manifest in self._manifests.items()
@@ -47,6 +49,10 @@ class Record:
     def _outputs(self, directory: str) -> list[str]:
         """Return the files of a directory that are worth keeping."""
         return [file for file in self._manifests[directory]["outputs"] if file != "summary.json"]
+
+    def measures(self) -> dict[str, float]:
+        """Return how good the model is, and what its training used."""
+        return {**self.metrics, **metrics_of(self._used)}
 
     def params(self) -> dict[str, str]:
         """Return what the model was made by."""
@@ -76,8 +82,9 @@ class Record:
         return {name: str(value)[:5000] for name, value in found.items()}
 
     def version_tags(self) -> dict[str, str]:
-        """Return what a version's files must be, and the model's day."""
+        """Return what a version's files must be, the model's day, and what its training used."""
         found = {KEY: self.key, "date": self.date, RAW: hashlib.sha256(self._raw).hexdigest()}
+        found |= tags_of(self._used)
         return found | {f"{SHA256}{file}": digest(path) for file, path in self._files.items()}
 
     def artifacts(self, scratch: Path) -> dict[str, Path]:

@@ -76,7 +76,7 @@ def log_values(client: Any, run: Any, record: Record) -> None:
 
     started = run.info.start_time
     values = [
-        *(Metric(name, float(value), started, 0) for name, value in record.metrics.items()),
+        *(Metric(name, float(value), started, 0) for name, value in record.measures().items()),
         # One that is there already cannot be changed.
         *(Param(k, v) for k, v in record.params().items() if k not in run.data.params),
         *(RunTag(name, value) for name, value in record.tags().items()),

@@ -11,6 +11,7 @@ from connection import files_below
 from published import MANIFEST, VERSION
 from record import RAW, SHA256
 from stageframe import IN, StageError, digest, read_json, shown
+from used import from_tags
 
 
 def describe(version: Any) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def describe(version: Any) -> dict[str, Any]:
         "date": tags["date"],
         "files": files,
         "raw": raw,
+        **from_tags(tags),
     }
 
 

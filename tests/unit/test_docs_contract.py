@@ -189,7 +189,8 @@ production.write_aliases("promotion.json", "m", ("3", "2"),
                          {"approved_by": None, "verdict": None}, changed=True)
 production.write_aliases("rollback.json", "m", ("2", "3"), {}, changed=True)
 versions.download_file = lambda *given: pathlib.Path(given[3]).write_text('{"raw": {}}')
-tags = {"lineage/raw.json": "0", "sha256.model.txt": "0", "date": "d", "experiment_id": "1"}
+tags = {"lineage/raw.json": "0", "sha256.model.txt": "0", "date": "d", "experiment_id": "1",
+        "used": sys.argv[1]}
 version = SimpleNamespace(name="m", version=3, run_id="r", source="s/model", tags=tags)
 (OUT / VERSION).write_text(json.dumps(versions.describe(version)))
 """
@@ -198,12 +199,14 @@ version = SimpleNamespace(name="m", version=3, run_id="r", source="s/model", tag
 def test_what_the_registry_writes_has_the_keys_of_the_examples(tmp_path: Path) -> None:
     path = os.pathsep.join([str(BASE), str(ROOT / "containers/registry")])
     environment = {**os.environ, "PYTHONPATH": path, "MICROSTAGE_OUT": str(tmp_path)}
-    command = [sys.executable, "-c", WRITTEN_BY_REGISTRY]
+    used = json.loads(EXAMPLES["version/version.json"])["used"]
+    command = [sys.executable, "-c", WRITTEN_BY_REGISTRY, json.dumps(used)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
     for name in ("version/version.json", "promotion/promotion.json", "rollback/rollback.json"):
         written = json.loads((tmp_path / Path(name).name).read_bytes())
         assert list(json.loads(EXAMPLES[name])) == list(written), name
+    assert used == json.loads((tmp_path / "version.json").read_bytes())["used"]
 
 
 def test_the_formats_of_models_are_those_that_predict_reads() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from harness import Result
-from registry.server import Files, Mlflow, model_inputs, tracked
+from registry.server import Files, Mlflow, model_inputs, tracked, using
 
 
 def version(result: Result) -> dict[str, str | bytes]:
@@ -269,6 +269,18 @@ def test_what_is_in_production_is_fetched_as_it_was_tracked(
     )
 
 
+@pytest.mark.parametrize("text", ["", "a lot", "[" * 4000, "NaN", '{"memory": -1}'])
+def test_what_was_made_of_it_in_mlflow_keeps_no_model_away(
+    mlflow: Mlflow, one: Result, text: str
+) -> None:
+    promote(mlflow, one)
+    tag = {"name": mlflow.name, "version": "1", "key": "used", "value": text}
+    mlflow.call("POST", "model-versions/set-tag", **tag)
+    result = mlflow.ok("fetch")
+
+    assert "used" not in written(result, "version.json")
+
+
 def test_no_model_in_production_yet_is_said(mlflow: Mlflow) -> None:
     for _ in range(2):
         result = mlflow.run("fetch")
@@ -349,6 +361,16 @@ def test_the_newest_local_copy_serves_while_mlflow_is_down(
         assert (second.out / name).read_bytes() == (result.out / name).read_bytes()
     assert "local/2013-01-19" == result.summary["served_from"]
     assert "does not answer" in result.summary["warning"]
+
+
+def test_what_its_training_used_comes_with_a_model_wherever_it_is_from(mlflow: Mlflow) -> None:
+    promote(mlflow, mlflow.ok("track", using({"cpu_seconds": 20.12})))
+    fetched = mlflow.ok("fetch")
+    copied = mlflow.run("fetch", {"local": copies(standby=fetched)}, **DOWN)
+
+    for result in (fetched, copied):
+        assert 0 == result.code
+        assert {"seconds": 12.5, "cpu_seconds": 20.12} == written(result, "version.json")["used"]
 
 
 @pytest.mark.parametrize("newest", ["standby", "2013-01-20"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from harness import Result
-from registry.server import DAYS, RAW, Mlflow, model_inputs, sha256, tracked
+from registry.server import DAYS, RAW, Mlflow, model_inputs, sha256, tracked, using
 
 
 def described(result: Result) -> dict[str, Any]:
@@ -57,6 +57,69 @@ def test_a_model_of_numbers_is_told_by_its_errors(mlflow: Mlflow) -> None:
     assert "regression" == values(run, "params")["task"]
     assert "classes" not in values(run, "params")
     assert "RMSE 3.500, MAE 2.250" in values(run, "tags")["mlflow.note.content"]
+
+
+USED = {
+    "memory": 512 * 2**20,
+    "cpu_seconds": 20.12,
+    "bytes_read": 3 * 2**19,
+    "bytes_written": 0,
+    "of_another_engine": "7",
+}
+
+
+def of_use(run: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in values(run, "metrics").items() if k.startswith("used")}
+
+
+def test_a_run_and_its_version_say_what_the_training_used(mlflow: Mlflow) -> None:
+    result = mlflow.ok("track", using(USED))
+    (run,) = mlflow.runs()
+
+    assert {
+        "used.seconds": 12.5,
+        "used.cpu_seconds": 20.12,
+        "used.memory_mib": 512,
+        "used.read_mib": 1.5,
+        "used.written_mib": 0,
+    } == of_use(run)
+    known = {name: value for name, value in USED.items() if name != "of_another_engine"}
+    assert {"seconds": 12.5, **known} == described(result)["used"]
+    assert "used.seconds" not in result.summary
+
+
+@pytest.mark.parametrize("used", [None, {}, [1], "a lot", 7])
+def test_of_a_training_that_nobody_watched_nothing_is_told(mlflow: Mlflow, used: object) -> None:
+    result = mlflow.ok("track", using(used))
+    (run,), (version,) = mlflow.runs(), mlflow.versions()
+
+    assert {} == of_use(run)
+    assert "used" not in described(result)
+    assert "used" not in {tag["key"] for tag in version["tags"]}
+
+
+def test_what_is_no_amount_is_left_out(mlflow: Mlflow) -> None:
+    odd = {"memory": -1, "cpu_seconds": "7", "bytes_read": 10**400, "bytes_written": True}
+    result = mlflow.ok("track", using(odd))
+    (run,) = mlflow.runs()
+
+    assert {"used.seconds": 12.5} == of_use(run)
+    assert {"seconds": 12.5} == described(result)["used"]
+
+
+def test_what_other_stages_used_is_not_the_trainings(mlflow: Mlflow) -> None:
+    mlflow.ok("track", using(USED, "validation"))
+    (run,) = mlflow.runs()
+
+    assert {} == of_use(run)
+
+
+def test_the_same_model_is_the_same_version_whatever_it_used(mlflow: Mlflow) -> None:
+    first = mlflow.ok("track", using(USED))
+    again = mlflow.ok("track", using({"memory": 1}))
+
+    assert described(first) == described(again)
+    assert 1 == len(mlflow.versions())
 
 
 def test_all_files_are_there(mlflow: Mlflow) -> None:
