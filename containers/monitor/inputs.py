@@ -8,6 +8,7 @@ from stageframe import IN, StageError, digest, read_json, shown
 from stageframe.losses import read_loss
 from stageframe.tables import read_header, read_texts, to_floats
 from stageframe.tasks import REGRESSION, is_regression
+from used import told_by
 
 PREDICTIONS = "predictions.csv"
 NUMBER = "prediction"  # its column, and the name of its histogram, where numbers are predicted
@@ -33,6 +34,7 @@ class Given(NamedTuple):
     scores: dict[str, Any]  # of its validation: edges between bins, counts by class; may be empty
     version: dict[str, Any]  # version.json, empty if it has none
     digest: str  # SHA-256 of model.json
+    used: dict[str, Any]  # by its training, see used.told_by
 
     @property
     def numbers(self) -> bool:
@@ -77,7 +79,9 @@ def read_given() -> Given:
         read_loss(folder / "model.json", spec)
     fitted = read_json(folder / "preprocess.json", "columns")
     metrics = read_optional(folder / "metrics.json", folder / "validation" / "metrics.json")
-    version = read_optional(folder / "version.json", folder / "version" / "version.json")
+    beside = read_optional(folder / "version.json")
+    version = beside or read_optional(folder / "version" / "version.json")
+    made = {} if beside else read_optional(folder / "manifest.json")
     return Given(
         spec,
         fitted["columns"],
@@ -86,6 +90,7 @@ def read_given() -> Given:
         metrics.get("scores", {}),
         version,
         digest(folder / "model.json"),
+        told_by(beside, made),
     )
 
 

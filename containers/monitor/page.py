@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from limits import Limits
 from plots import bars, moved
 from svg import brief
+from used import in_words
 from verdict import Evidence, called
 
 TABLE = 40  # features in the table; quality.json has all
@@ -37,6 +38,7 @@ def render(quality: dict[str, Any], evidence: Evidence, limits: Limits) -> str:
         model=evidence.given.spec,
         limits=limits,
         called=called(quality["model"]),
+        training=in_words(evidence.given.used),
         features=features[:TABLE],
         judged=sum(f.judged for f in features),
         gaps=shares,

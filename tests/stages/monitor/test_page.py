@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from typing import Any
 
 import pytest
 from contract.formats import faults_of_page
@@ -61,6 +62,64 @@ def test_the_same_run_writes_the_same_bytes(run_stage: RunStage) -> None:
     first, second = (full().report(run_stage) for _ in range(2))
 
     assert contents(first.out) == contents(second.out)
+
+
+USED = {"memory": 61210624, "cpu_seconds": 1234.56, "bytes_read": 4096, "bytes_written": 0}
+IN_WORDS = (
+    "What its training used: 987.7 seconds, 1,234.6 seconds of CPU time and 58.4 MiB of memory"
+)
+
+
+def page_with(run_stage: RunStage, watched: Watched, **files: object) -> str:
+    """The page where these JSON files are beside the model, None where there is none."""
+    inputs: dict[str, Any] = dict(watched.with_model())
+    told = {f"{name}.json": content and json.dumps(content) for name, content in files.items()}
+    inputs["model"] = {name: text for name, text in {**inputs["model"], **told}.items() if text}
+    return page_of(run_stage("monitor", "report", inputs=inputs))
+
+
+def test_the_page_says_what_the_training_of_a_version_used(run_stage: RunStage) -> None:
+    version = {"name": "microstage", "version": "1", "used": {"seconds": 987.654, **USED}}
+    # That of the fetch, which made the copy.
+    manifest = {"seconds": 1.0, "used": {"memory": 2**40}}
+    page = page_with(run_stage, full(), version=version, manifest=manifest)
+
+    assert f"{IN_WORDS} at most. Thresholds" in page
+
+
+def test_of_a_model_that_is_no_copy_its_manifest_says_it(run_stage: RunStage) -> None:
+    manifest = {"seconds": 987.654, "used": USED}
+
+    assert IN_WORDS in page_with(run_stage, full(), version=None, manifest=manifest)
+
+
+@pytest.mark.parametrize(
+    "used",
+    [None, {}, [1], "a lot", {"memory": "1"}, {"memory": -1}, {"memory": True}, {"seconds": 1e300}],
+)
+def test_what_is_not_known_of_the_training_is_not_on_the_page(
+    run_stage: RunStage, used: object
+) -> None:
+    version = {"name": "microstage", "version": "1", "used": used}
+    page = page_with(run_stage, full(), version=version, manifest={"seconds": 1.0, "used": USED})
+
+    assert "its training used" not in page
+    assert "on. Thresholds" in page
+
+
+def test_a_manifest_without_it_tells_no_seconds_either(run_stage: RunStage) -> None:
+    page = page_with(run_stage, full(), version=None, manifest={"seconds": 1.0})
+
+    assert "its training used" not in page
+
+
+def test_the_training_of_another_model_than_the_days_is_not_on_its_page(
+    run_stage: RunStage,
+) -> None:
+    version = {"name": "microstage", "version": "1", "used": USED}
+    page = page_with(run_stage, Watched().day(HAND, model="2"), version=version)
+
+    assert "its training used" not in page
 
 
 def test_the_page_shows_in_the_dark_and_on_paper(run_stage: RunStage) -> None:
