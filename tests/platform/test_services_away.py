@@ -1,10 +1,13 @@
 """A service that is away while runs need it: they wait for it, and go on when it is back."""
 
 import datetime as dt
+import urllib.error
 
 from slow_pipeline import Slow
 from stack import Stack, wait_until
 from story import Story
+
+from microstage.errors import StageError
 
 
 def test_data_that_comes_while_the_triggerer_is_dead_is_seen_when_it_is_back(slow: Slow) -> None:
@@ -32,11 +35,19 @@ def test_a_database_that_restarts_ends_no_stage(slow: Slow) -> None:
         run = slow.start("generate_data", day)
         wait_until(slow.running)
         slow.stack.run("docker", "compose", "restart", "postgres")
+        wait_until(lambda: answers(slow, run))
         wait_until(lambda: slow.has_ended(run))
 
     assert "success" == slow.state_of(run)
     assert {slow.host(day)} == seen
     assert [] == slow.left()
+
+
+def answers(slow: Slow, run: str) -> bool:
+    try:
+        return bool(slow.state_of(run))
+    except (StageError, urllib.error.HTTPError):
+        return False
 
 
 def test_a_training_waits_for_mlflow_with_what_it_has_trained(stack: Stack) -> None:
