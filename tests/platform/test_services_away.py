@@ -65,7 +65,7 @@ def test_a_training_waits_for_mlflow_with_what_it_has_trained(stack: Stack) -> N
     version = flights.json(f"models/{day}/version/version.json")
     flights.airflow.answer("train_model", day, "Reject")
 
-    assert "MLflow at http://mlflow:5000 does not answer" in said
+    assert "see that it runs (in the compose stack: the service mlflow), then try again" in said
     assert trained == flights.manifest(f"models/{day}"), "it is not trained twice"
     assert "flights" == version["name"]
     assert version["version"] not in flights.aliases().values()
