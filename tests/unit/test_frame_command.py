@@ -157,6 +157,15 @@ def test_wrong_usage_is_64_and_says_what(
     assert [] == list((tmp_path / "out").iterdir())
 
 
+def test_what_is_no_text_is_wrong_usage(command: list[str]) -> None:
+    done = subprocess.run(
+        [*command, "end", "--where", b"Gr\xf6\xdfe"], check=False, capture_output=True, text=True
+    )
+
+    assert 64 == done.returncode
+    assert r"'Gr\udcf6\udcdfe' is no text in UTF-8: see --help" in done.stderr.splitlines()[-1]
+
+
 def test_help_is_0_and_keeps_the_lines_as_they_are_written(command: list[str]) -> None:
     done = run(command, "--help")
 

@@ -4,6 +4,7 @@ import argparse
 import atexit
 import errno
 import os
+import re
 import stat
 import sys
 import traceback
@@ -20,6 +21,7 @@ from stageframe.signals import end_on_signal
 Summary = dict[str, Any]
 N = TypeVar("N", int, float)
 _REQUIRED: Any = object()
+_NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 
 
 class Parameter(NamedTuple):
@@ -107,7 +109,11 @@ class Program:
         With a code other than 0, the last line on stderr is one sentence for the user.
         """
         end_on_signal()
-        given = vars(self._parser.parse_args(argv))
+        words = sys.argv[1:] if argv is None else argv
+        for word in words:
+            if _NO_TEXT.search(word):  # a package that gets it would fail on it
+                self._parser.error(f"{ascii(word)[:100]} is no text in UTF-8")
+        given = vars(self._parser.parse_args(words))
         function = self._functions[given.pop("verb")]
 
         def work() -> None:
