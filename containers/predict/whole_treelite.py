@@ -71,23 +71,23 @@ def check(content: bytes) -> None:
     target, of_class = read.array(I32), read.array(I32)
     require(len(target) == len(of_class) == trees, "its trees are others than it says")
     width = int(shape.prod())
-    # A tree whose leaves are vectors is of all classes: -1.
-    least = -1 if width > 1 else 0
-    require_within(target - least, targets - least, "a tree is of no target")
-    require_within(of_class - least, int(classes[0]) - least, "a tree is of no class")
+    # A tree whose leaves are vectors may be of all targets, or classes: -1.
+    require_within(target + 1, targets + 1, "a tree is of no target")
+    require_within(of_class + 1, int(classes[0]) + 1, "a tree is of no class")
     require(read.array(I8).tobytes() in OUTPUTS, "what becomes of its scores is not known")
     require(np.isfinite(np.frombuffer(read.take(8), "<f4")).all(), "sigmoid_alpha is no number")
     base = read.array(F64)
     require(len(base) == classes[0] and np.isfinite(base).all(), "base_scores are of others")
     read.array(I8)  # attributes
     require(read.one("i") == 0, "it has fields of a later Treelite")
-    for _ in range(trees):
-        check_tree(read, features, np.dtype(KINDS[kinds[0]]), width)
+    for is_of_all in (target < 0) | (of_class < 0):
+        in_vectors = width if width > 1 or is_of_all else 0
+        check_tree(read, features, np.dtype(KINDS[kinds[0]]), in_vectors)
     read.nothing_more()
 
 
 def check_tree(read: Reader, features: int, number: np.dtype, width: int) -> None:
-    """Raise ValueError unless a tree is whole. width: of the vector of a leaf."""
+    """Raise ValueError unless a tree is whole. width: of the vector that each leaf has, or 0."""
     nodes, has_sets = read.one("i"), read.one("B")
     kinds, left, right, split, default, leaf, threshold, compare, right_set = per_node = [
         read.array(kind) for kind in (I8, I32, I32, I32, I8, number, number, I8, I8)
@@ -105,7 +105,7 @@ def check_tree(read: Reader, features: int, number: np.dtype, width: int) -> Non
     for flags in (default, right_set):
         require_within(flags, 2, "a flag is neither yes nor no")
     lengths = check_bounds(vector_bounds, len(vectors), nodes)
-    if width > 1:
+    if width:
         require((lengths[is_leaf] == width).all(), "a leaf has no vector")
     check_bounds(set_bounds, len(sets), nodes)
     numbers = np.concatenate([leaf[is_leaf], vectors])

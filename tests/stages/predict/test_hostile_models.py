@@ -165,7 +165,7 @@ def test_no_count_of_a_checkpoint_is_taken_at_its_word(run_stage: RunStage, valu
         (b"sigmoid", b"sigmoit", "what becomes of its scores is not known"),
         (b"sigmoid", b"\xff" * 7, "what becomes of its scores is not known"),
         (struct.pack("<Qii", 2, 1, 1), struct.pack("<Qii", 2, 1, 2), "its leaves are of no shape"),
-        (struct.pack("<Qii", 2, 0, 0), struct.pack("<Qii", 2, -1, 0), "a tree is of no target"),
+        (struct.pack("<Qii", 2, 0, 0), struct.pack("<Qii", 2, -1, 0), "a leaf has no vector"),
     ],
 )
 def test_a_checkpoint_that_says_what_cannot_be_is_refused(

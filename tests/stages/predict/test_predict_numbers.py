@@ -166,7 +166,7 @@ def test_a_model_that_is_not_what_it_says_is_refused(
     ("scores", "says"),
     [
         ([(1.0, 2.0), (3.0, 4.0)], "scores 2 classes, model.json names a number"),
-        ([(float("inf"),), (1.0,)], "predicts what is no finite number"),
+        ([(float("inf"),), (1.0,)], "a leaf is no number"),
     ],
 )
 def test_outputs_that_are_no_number_are_refused(
