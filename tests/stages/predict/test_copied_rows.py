@@ -166,6 +166,18 @@ def test_near_copies_among_new_rows_are_left_out_and_counted_by_their_kind(
     assert {"exact": 0, "rounded": 50} == metrics["copies"]
 
 
+def test_of_more_rows_than_are_kept_near_copies_alone_are_left_out(run_stage: RunStage) -> None:
+    days = {day: as_files(noise_of(seed, 3000)) for seed, day in enumerate(DAYS)}
+    days[LAST] = as_files([*rewritten(noise_of(0, 3000)[:600], ".4g"), *noise_of(2, 2400)])
+    done = learn(run_stage, days)
+    result = validate(run_stage, done)
+    prepared = json.loads((done["model"].out / "preprocess.json").read_text())
+
+    assert prepared["digests"]["near"]["share"] < 1
+    assert (0, "") == (result.code, result.last_error)
+    assert pytest.approx(600, abs=15) == result.summary["copied_rows"]
+
+
 def test_rows_rounded_inside_one_day_are_left_out_across_the_split(run_stage: RunStage) -> None:
     table = noise_of(0, 1000)
     days = {LAST: as_files([*table, *rewritten(table, ".3g")])}
