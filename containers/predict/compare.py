@@ -6,8 +6,8 @@ import numpy as np
 from candidates import Candidate, load_candidate, load_champion
 from learned_rows import (
     Copies,
+    Marked,
     find_own_copies,
-    mark,
     require_news,
     tell_copies,
     tell_untaught,
@@ -34,13 +34,12 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
     obstacle = find_obstacle(challenger, champion, groups) if champion else ""
     classes, task = challenger.model.classes, task_of(challenger.model)
     rows = score_both(challenger, None if obstacle else champion)
-    ours = find_own_copies(mark(rows.digests[0], rows.y, classes), challenger.model)
+    ours = find_own_copies(Marked(rows.marks[0], rows.y, classes), challenger.model)
     require_news(ours, rows.y)
     theirs = Copies(np.zeros(len(rows.y), bool), {})
-    if champion and len(rows.digests) > 1:
-        theirs = find_their_copies(
-            mark(rows.digests[1], rows.y, classes), challenger, champion, groups
-        )
+    if champion and len(rows.marks) > 1:
+        marked = Marked(rows.marks[1], rows.y, classes)
+        theirs = find_their_copies(marked, challenger, champion, groups)
     known = known_to_champion(len(rows.y), groups)
     new = ~(ours.rows | theirs.rows | known)
     if len(rows.models) > 1 and len(np.unique(rows.y[new])) < 2:
@@ -75,6 +74,7 @@ def compare(resamples: int, seed: int) -> dict[str, Any]:
             "champion_trained_on": champion.learned if champion else [],
             "left_out": [day for g in groups for day in g.days if g.known or day in gone],
             "copied_rows": {"challenger": ours.number, "champion": theirs.number},
+            "copies": {"challenger": ours.kinds, "champion": theirs.kinds},
             "copied_days": theirs.days | ours.days,
         },
     }

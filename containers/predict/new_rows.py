@@ -94,8 +94,8 @@ def find_their_copies(
     path = champion.model.path.with_name("preprocess.json")
     known = read_known(path, champion.learned)
     if known is None or champion.sha256 == challenger.sha256:
-        return Copies(np.zeros(len(val.digests), bool), {})
-    return find_copies(val, [(", ".join(g.days), g.rows) for g in groups], known)
+        return Copies(np.zeros(len(val.targets), bool), {})
+    return find_copies(val, [(", ".join(g.days), g.rows) for g in groups], known.items())
 
 
 def find_obstacle(challenger: Candidate, champion: Candidate, groups: list[Group]) -> str:

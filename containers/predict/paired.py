@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from bootstrap import CONFIDENCE, interval
 from candidates import Candidate
+from learned_rows import near_of
 from models import Model, read_rows, score
 from stageframe import IN, StageError
-from stageframe.rows import RowDigests
+from stageframe.near_rows import Marks, RowMarks, joined
 from stageframe.values import places, same
 from tasks import task_of
 
@@ -19,7 +20,7 @@ class Scored(NamedTuple):
 
     y: np.ndarray  # (rows,), codes of the challenger's classes, or numbers
     outputs: list[np.ndarray]  # float64 (rows, outputs), of each model, the classes in that order
-    digests: list[np.ndarray]  # uint64 (rows,), of the columns that each model has
+    marks: list[dict[str, Marks]]  # of the columns that each model has
     models: list[Model]  # each model as it is measured: see `aligned`
 
 
@@ -27,24 +28,25 @@ def score_both(challenger: Candidate, champion: Candidate | None) -> Scored:
     """Return the rows of val.csv, scored by both models."""
     model, features = challenger.model, challenger.model.features
     columns = [challenger.columns[name] for name in features]
-    digest = RowDigests(columns)
+    marks = RowMarks(columns, near_of(model))
     if champion:
         order = [champion.model.classes.index(label) for label in model.classes] or [0]
         at = [features.index(name) for name in champion.model.features]
-        their_digest = RowDigests([columns[j] for j in at])
+        their_marks = RowMarks([columns[j] for j in at], near_of(champion.model))
 
-    def scored(x: np.ndarray) -> list[np.ndarray]:
-        made = [score(model, x), digest(x)]
+    def scored(x: np.ndarray) -> list[Any]:
+        made = [score(model, x), marks(x)]
         if champion:
             theirs = score(champion.model, recode(x, challenger, champion))
-            made += [theirs[:, order], their_digest(x[:, at])]
+            made += [theirs[:, order], their_marks(x[:, at])]
         return made
 
     rows = read_rows(model, IN / "split" / "val.csv", scored)
     parts = [(y, *made) for made, y in rows]
-    y, *found = (np.concatenate(part) for part in zip(*parts, strict=True))
+    y, *found = zip(*parts, strict=True)
     models = [model, aligned(champion.model, model)] if champion else [model]
-    return Scored(y, found[::2], found[1::2], models)
+    outputs, marked = [*map(np.concatenate, found[::2])], [*map(joined, found[1::2])]
+    return Scored(np.concatenate(y), outputs, marked, models)
 
 
 def aligned(champion: Model, challenger: Model) -> Model:

@@ -3,11 +3,19 @@
 from typing import Any
 
 import numpy as np
-from learned_rows import columns_of, find_own_copies, mark, require_news, tell_untaught, untaught
+from learned_rows import (
+    Marked,
+    columns_of,
+    find_own_copies,
+    near_of,
+    require_news,
+    tell_untaught,
+    untaught,
+)
 from models import load_model, read_rows, score
 from stageframe import IN, OUT, write_json
 from stageframe.csv_files import write_csv
-from stageframe.rows import RowDigests
+from stageframe.near_rows import RowMarks, joined
 from tasks import task_of
 
 
@@ -17,16 +25,18 @@ def validate() -> dict[str, Any]:
     Rows that the model has learned from, though they have come by another name, are left out.
     """
     model = load_model(IN / "model")
-    task, digest = task_of(model), RowDigests(columns_of(model))
-    rows = read_rows(model, IN / "split" / "val.csv", lambda x: (score(model, x), digest(x)))
+    task, marks = task_of(model), RowMarks(columns_of(model), near_of(model))
+    rows = read_rows(model, IN / "split" / "val.csv", lambda x: (score(model, x), marks(x)))
     parts = [(y, *made) for made, y in rows]
-    y, outputs, digests = (np.concatenate(part) for part in zip(*parts, strict=True))
-    copies = find_own_copies(mark(digests, y, model.classes), model)
+    *both, marked = zip(*parts, strict=True)
+    y, outputs = map(np.concatenate, both)
+    copies = find_own_copies(Marked(joined(marked), y, model.classes), model)
     require_news(copies, y)
     y, outputs = y[~copies.rows], outputs[~copies.rows]
     task.require_evidence(y, model)
     metrics, curves = task.measure(y, outputs, model)
     metrics["copied_rows"] = copies.number
+    metrics["copies"] = copies.kinds
     if model.classes:
         metrics["untaught_classes"] = untaught(y, model.classes)
     metrics["scores"] = task.histogram(outputs, model)

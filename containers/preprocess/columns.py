@@ -23,16 +23,27 @@ from units import numbers_with_unit
 MAX_TEXTS = 100_000  # of a column, counted exactly: more would take memory without end
 TOO_LARGE = 2**64  # to be the number of something
 SAMPLE = 2**20  # fields of numeric columns that their deciles are taken from
+FEW = 2**13  # values of each of them, to part them into bins about as full
+
+
+class Looks(NamedTuple):
+    """What the columns look like, for rows that come again in another shape."""
+
+    keys: set[str]
+    """Whole numbers or texts of which no block of rows has one twice."""
+    some: dict[str, np.ndarray]
+    """Values of each column of numbers, float64 (some,), NaN = missing."""
 
 
 def learn(
     tables: list[Path], names: list[str], forced: Collection[str], limit: int
-) -> tuple[list[dict[str, Any]], Profile, list[str]]:
+) -> tuple[list[dict[str, Any]], Profile, Looks, list[str]]:
     """Return the columns of preprocess.json, those in `forced` categorical; Profile, and warnings.
 
-    limit: most categories of a column. The profile has its bins, but no rows yet.
+    limit: most categories of a column. The profile has its bins, but no rows yet. The third are
+    those that rows may be known by.
     """
-    counts, sample, large = survey(tables, names, forced)
+    counts, sample, large, keys = survey(tables, names, forced)
     columns, warnings = [], list[str]()
     for name in names:
         texts = counts.get(name, Counter())
@@ -44,7 +55,8 @@ def learn(
     warnings += [inexact(*one) for one in large.items()]
     numeric = {column["name"] for column in columns if column["kind"] == "numeric"}
     warnings += confused(tables, numeric - large.keys())
-    return columns, Profile(columns, counts, sample), warnings
+    some = {name: values[:: len(values) // FEW + 1] for name, values in sample.items()}
+    return columns, Profile(columns, counts, sample), Looks(keys, some), warnings
 
 
 def check_texts(tables: list[Path], name: str, texts: Counter[str]) -> list[str]:
@@ -62,18 +74,18 @@ def check_texts(tables: list[Path], name: str, texts: Counter[str]) -> list[str]
 
 def survey(
     tables: list[Path], names: list[str], text: Collection[str]
-) -> tuple[dict[str, Counter[str]], dict[str, np.ndarray], dict[str, int]]:
+) -> tuple[dict[str, Counter[str]], dict[str, np.ndarray], dict[str, int], set[str]]:
     """Return what there is in each column: in all rows if it holds texts, in some of them if not.
 
     text: columns that are read as text from the start. Returns how often each value occurs in
     each column that holds, somewhere, other than numbers; and of each other column the values,
-    float64 (rows of the sample,), of the same rows chosen at random, all if they are few; and of
-    columns of whole numbers one that is beyond EXACT.
+    float64 (rows of the sample,), of the same rows chosen at random, all if they are few; of
+    columns of whole numbers one that is beyond EXACT; and the columns that are keys.
     """
     counts: dict[str, Counter[str]] = {name: Counter() for name in text}
     numeric = [name for name in names if name not in text]
     sample = np.empty((max(SAMPLE // max(len(numeric), 1), 1000), len(numeric)))
-    rows, large = 0, dict[str, int]()
+    rows, large, keys = 0, dict[str, int](), {*names}
     for table in tables:
         looked = partial(look, table, numeric, text, (rows, len(sample)))
         other = list[str]()
@@ -84,13 +96,14 @@ def survey(
                 large.update(seen.large)
                 sample[seen.places] = seen.sample
                 rows += seen.rows
+                keys &= seen.keys
                 for name, texts in seen.texts.items():
                     counts[name].update(texts)
                     if len(counts[name]) > 2 * MAX_TEXTS:
                         counts[name] = Counter(dict(counts[name].most_common(MAX_TEXTS)))
         if other:  # what came before was read as numbers: start again
             return survey(tables, names, [*text, *other])
-    return counts, dict(zip(numeric, sample[:rows].T, strict=True)), large
+    return counts, dict(zip(numeric, sample[:rows].T, strict=True)), large, keys
 
 
 class Seen(NamedTuple):
@@ -107,6 +120,8 @@ class Seen(NamedTuple):
     """Of columns of whole numbers, the largest in size where one is beyond EXACT."""
     texts: dict[str, Counter[str]]
     """How often each text of the other columns occurs."""
+    keys: set[str]
+    """Columns that have no value twice, and are no fractions."""
 
 
 def look(
@@ -123,7 +138,7 @@ def look(
     of this table are before the block.
     """
     if other := [name for name in numeric if frame[name].dtype.kind not in "iuf"]:
-        return Seen(other, 0, np.empty(0), np.empty(0, int), {}, {})
+        return Seen(other, 0, np.empty(0), np.empty(0, int), {}, {}, set())
     x = frame[numeric].to_numpy(float)
     if np.isinf(x).any():
         raise StageError(find_fault([table], not_a_number(dict.fromkeys(numeric, ()))))
@@ -136,7 +151,9 @@ def look(
     places = draw_places(earlier + before, len(x), size)
     chosen = places < size
     counts = {name: Counter(frame[name].tolist()) for name in text}
-    return Seen([], len(x), x[chosen], places[chosen], large, counts)
+    keys = {name for name in numeric if frame[name].dtype.kind != "f" and frame[name].is_unique}
+    keys.update(name for name in text if len(counts[name]) == len(x))
+    return Seen([], len(x), x[chosen], places[chosen], large, counts, keys)
 
 
 def draw_places(before: int, rows: int, size: int) -> np.ndarray:

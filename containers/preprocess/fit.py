@@ -2,6 +2,8 @@
 
 import csv
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,17 +12,11 @@ from coding import Encoded, encode
 from columns import learn
 from csv_tables import csv_rows, has_rows, raw_days
 from profiles import Counts, Profile
+from sketches import Sketch, as_texts, sketch
 from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
 from stageframe.csv_files import csv_line, read_header
-from stageframe.rows import (
-    FEW_ROWS,
-    Digests,
-    RowDigests,
-    from_texts,
-    kept,
-    share_of,
-    to_texts,
-)
+from stageframe.near_rows import EXACT, RowMarks, describe
+from stageframe.rows import FEW_ROWS, from_texts, share_of
 from stageframe.tasks import CLASSIFICATION
 from targets import Targets, read_targets
 
@@ -34,18 +30,22 @@ def fit(task: str, categorical: str, max_categories: int) -> dict[str, Any]:
     tables, paths = ([day / name for day in days] for name in ("data.csv", "target.csv"))
     names = read_names(tables)
     forced = parse_names(categorical, [*names, *(["target"] if task == CLASSIFICATION else [])])
-    columns, profile, warnings = learn(tables, names, forced - {"target"}, max_categories)
+    columns, profile, looks, warnings = learn(tables, names, forced - {"target"}, max_categories)
     targets = read_targets(paths, task, forced="target" in forced)
     rows = sum(targets.rows)
-    share, digests = share_of(rows), dict[str, dict[str, str]]()
+    near = describe(*looks, rows)
+    share, marks = share_of(rows), RowMarks(columns, near)
+    digests: dict[str, dict[str, dict[str, str]]] = {kind: {} for kind in marks.kinds}
     with (OUT / "train_data.csv").open("wb") as file:
         file.write(f"{csv_line([*names, 'target'])}\n".encode())
         for day in days:
             y = targets.read(day / "target.csv")
-            found = write_day(file, day / "data.csv", columns, targets, y, profile)
-            some = kept(found, share)
-            digests[day.name] = to_texts(found[some], y[some])
-    warnings += tell_repeated(digests, numbers=targets.numbers) + targets.warnings()
+            keep = partial(sketch, marks, share)
+            found = write_day(file, day / "data.csv", columns, targets, y, profile, keep)
+            for kind, texts in as_texts(found).items():
+                digests[kind][day.name] = texts
+    exact = digests.pop(EXACT)
+    warnings += tell_repeated(exact, numbers=targets.numbers) + targets.warnings()
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
     parts = [{"day": day.name, "rows": n} for day, n in zip(days, targets.rows, strict=True)]
@@ -55,7 +55,7 @@ def fit(task: str, categorical: str, max_categories: int) -> dict[str, Any]:
         "columns": profile.described(),
         **targets.described(),
         "days": parts,
-        "digests": {"share": share, "days": digests},
+        "digests": {"share": share, "days": exact, "near": {**near, "days": digests}},
     }
     write_json(OUT / "preprocess.json", fitted)
     kinds = Counter(column["kind"] for column in columns)
@@ -131,32 +131,37 @@ def write_day(
     targets: Targets,
     y: np.ndarray,
     profile: Profile,
-) -> Digests:
-    """Write a day's rows, add them to the profile, and return their digests, uint64 (rows,).
+    keep: Callable[[np.ndarray, np.ndarray], Sketch],
+) -> list[Sketch]:
+    """Write a day's rows, add them to the profile, and return what is kept of each block of them.
 
-    table: data.csv; y: the targets of its rows, (rows,), as `targets` read them.
+    table: data.csv; y: the targets of its rows, (rows,), as `targets` read them; keep: makes a
+    sketch of rows and targets.
     """
-    digest, digests = RowDigests(columns), [np.zeros(0, np.uint64)]
+    rows, sketches = 0, [keep(np.empty((0, len(columns))), y[:0])]
 
-    def written(block: Encoded) -> tuple[bytes, Digests, Counts]:
-        own = targets.written(y[block.before :][: len(block.x)])
+    def written(block: Encoded) -> tuple[bytes, int, Sketch, Counts]:
+        some = y[block.before :][: len(block.x)]
+        own = targets.written(some)
         lines = (
             b"\n".join([*map(b",".join, zip(rows.splitlines(), own, strict=False)), b""])
             for rows in csv_rows(block.x)
         )
         return (
             b"".join(lines),
-            digest(block.x),
+            len(block.x),
+            keep(block.x[: len(some)], some),
             profile.count(block.x, block.unknown),
         )
 
-    for text, some, counts in encode(table, columns, written):
+    for text, number, some, counts in encode(table, columns, written):
         file.write(text)
-        digests.append(some)
+        rows += number
+        sketches.append(some)
         profile.add(counts)
-    if (found := sum(map(len, digests))) != len(y):
+    if rows != len(y):
         raise StageError(
-            f"{shown(table)} has {found} rows, target.csv beside it {len(y)}:"
+            f"{shown(table)} has {rows} rows, target.csv beside it {len(y)}:"
             " give each row its target"
         )
-    return np.concatenate(digests)
+    return sketches

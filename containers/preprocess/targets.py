@@ -92,7 +92,7 @@ class Numbers:
         for path in paths:
             require_target(path)
         try:
-            (self._column,), profile, self._warnings = learn(paths, ["target"], (), 1)
+            (self._column,), profile, _, self._warnings = learn(paths, ["target"], (), 1)
             if self._column["kind"] != "numeric":
                 raise StageError(find_fault(paths, not_a_number({"target": ()})))
         except StageError as error:

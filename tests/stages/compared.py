@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,26 @@ def versioned(files: dict[str, str | bytes], raw: Mapping[str, str]) -> dict[str
         "raw": {f"{day}/data.csv": found for day, found in raw.items()},
     }
     return {**files, "version.json": json.dumps(version)}
+
+
+def files_of(folder: Path) -> dict[str, str | bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def trained(run_stage: RunStage, days: Mapping[str, Mapping[str, str]]) -> Files:
+    """What preprocess and train write for these days, and what the platform records of it."""
+    inputs: dict[str, Input] = {f"raw/{day}": files for day, files in days.items()}
+    processed = files_of(run_stage("preprocess", "fit", inputs=inputs).out)
+    split = files_of(run_stage("preprocess", "split", inputs={"processed": processed}).out)
+    made = {"processed": processed, "split": split}
+    challenger = files_of(run_stage("train", "fit", inputs=made, rounds=20).out)
+    own = {f"raw/{day}/data.csv": digest(files["data.csv"]) for day, files in days.items()}
+    prepared = {"processed/preprocess.json": digest(processed["preprocess.json"])}
+    return {
+        "challenger": challenger,
+        "processed": {**processed, "manifest.json": manifest(own, processed)},
+        "split": {**split, "manifest.json": manifest(prepared, split)},
+    }
 
 
 def compare(run_stage: RunStage, files: Mapping[str, Input], **params: object) -> Result:

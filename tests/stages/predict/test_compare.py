@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,11 @@ from compared import (
     comparison,
     digest,
     manifest,
+    trained,
     versioned,
     with_digests,
 )
-from harness import Input, RunStage
+from harness import RunStage
 from scored import Scores, constant_scores, random_scores
 from sklearn import metrics
 
@@ -616,26 +616,6 @@ def raw_day(seed: int, words: str, target_of: str) -> dict[str, str]:
     return {
         "data.csv": "word,number\n" + "".join(f"{w},{n}\n" for w, n in rows),
         "target.csv": "target\n" + "".join(f"{k}\n" for k in target),
-    }
-
-
-def files_of(folder: Path) -> dict[str, str | bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def trained(run_stage: RunStage, days: Mapping[str, Mapping[str, str]]) -> Files:
-    """What preprocess and train write for these days, and what the platform records of it."""
-    inputs: dict[str, Input] = {f"raw/{day}": files for day, files in days.items()}
-    processed = files_of(run_stage("preprocess", "fit", inputs=inputs).out)
-    split = files_of(run_stage("preprocess", "split", inputs={"processed": processed}).out)
-    made = {"processed": processed, "split": split}
-    challenger = files_of(run_stage("train", "fit", inputs=made, rounds=20).out)
-    own = {f"raw/{day}/data.csv": digest(files["data.csv"]) for day, files in days.items()}
-    prepared = {"processed/preprocess.json": digest(processed["preprocess.json"])}
-    return {
-        "challenger": challenger,
-        "processed": {**processed, "manifest.json": manifest(own, processed)},
-        "split": {**split, "manifest.json": manifest(prepared, split)},
     }
 
 

@@ -90,6 +90,7 @@ def test_four_rows_by_hand(run_stage: RunStage) -> None:
         "baseline_mae": 2.0,
         "skill": pytest.approx(1 - 6 / 22),
         "copied_rows": 0,
+        "copies": {"exact": 0},
         "scores": {"edges": 9, "counts": {"prediction": [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]}},
     } == found
     assert ["calibration.csv", "metrics.json", "residuals.csv", "summary.json"] == sorted(

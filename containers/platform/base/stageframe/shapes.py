@@ -60,6 +60,8 @@ DAYS = [{"day": str, "rows": count}]
 FILES = {str: {"sha256": str, "size?": count}}
 TEXT = (str, int, type(None))
 
+NEAR = {"share": number, "keys": [str], "cuts": {str: [number]}, "days": {str: {str: dict}}}
+
 DOCUMENTS: Mapping[str, Any] = {
     "preprocess.json": {
         "columns?": columns,
@@ -67,7 +69,10 @@ DOCUMENTS: Mapping[str, Any] = {
         "class_counts?": ([count], type(None)),
         "target?": ({"mean?": number}, type(None)),
         "days?": DAYS,
-        "digests?": ({"days": {str: dict}, "share": number}, type(None)),
+        "digests?": (
+            {"days": {str: dict}, "share": number, "near?": (NEAR, type(None))},
+            type(None),
+        ),
     },
     "model.json": {
         "format?": str,
