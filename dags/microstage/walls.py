@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from microstage.contract import Run
@@ -17,6 +18,11 @@ from microstage.table import Limits
 CONTRACT_LABEL, CONTRACT = "org.microstage.contract", "1"
 DAYS_LABEL, DAYS = "org.microstage.days", "1"
 GUARD = "Microstage guard"  # what the guard calls itself, where an engine has its platform's name
+# What an engine says of itself (GET /version and /info): that it can limit these, and its kind.
+LIMITED = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpus"}
+PODMAN = "Podman Engine"
+SHIFTED = {"name=rootless", "name=userns"}
+CONTAINERD = ["driver-type", "io.containerd.snapshotter.v1"]
 SWEEP_AFTER = 120  # seconds past its time limit after which a container has no owner any more
 
 
@@ -72,3 +78,35 @@ def hardening(limits: Limits, *, network: str = "none") -> dict[str, Any]:
         # The task log has it all; a stage must not fill the engine's disk with it.
         "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "1"}},
     }
+
+
+def lacking(version: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what an engine leaves out, by what it says of itself, and how to mend that.
+
+    It takes the same calls all the same, and answers them as if nothing were amiss.
+    """
+    if any(each.get("Name") == PODMAN for each in version.get("Components") or []):
+        yield (
+            "this engine is Podman, which mounts the whole data folder where a directory of it is "
+            "asked for",
+            "take Docker Engine 26 or newer",
+        )
+    if SHIFTED & {option.partition(",")[0] for option in info.get("SecurityOptions") or []}:
+        yield (
+            "this Docker Engine gives users other ids than this machine does (rootless, or "
+            "userns-remap), so stages cannot write to the data folder",
+            "take one that runs as root, without userns-remap",
+        )
+    if names := [name for key, name in LIMITED.items() if not info.get(key)]:
+        yield (
+            f"this Docker Engine cannot limit {', '.join(names)}",
+            "mount the cgroup controllers memory, pids and cpu, and start it anew",
+        )
+    # With the image of before goes what a pinned row runs, and a rollback goes back to.
+    if CONTAINERD in (info.get("DriverStatus") or []):
+        yield (
+            "this Docker Engine keeps images in containerd, where one is gone, pinned or not, as "
+            "soon as it is built anew",
+            'put "features": {"containerd-snapshotter": false} into its daemon.json, start it '
+            "anew, and build the images",
+        )

@@ -27,6 +27,7 @@ CHECKS = (
     Check("settings", files.settings),  # .env is there, whole, and makes sense
     Check("engine", engine.engine),  # a Docker Engine answers this user
     Check("versions", engine.versions),  # engine, compose and buildx are new enough
+    Check("walls", engine.walls),  # the engine leaves out nothing that stages are promised
     Check("name", files.name),  # nobody else on the engine is called so
     Check("disk", machine.disk),  # there is room for data and for images
     Check("ports", machine.ports),  # nobody else listens where the services do

@@ -12,7 +12,7 @@ from support.findings import Finding, Installation, UnseenError, ask, docker, of
 
 from microstage.errors import StageError
 from microstage.pipelines import load_pipeline, pipeline_names
-from microstage.walls import CONTRACT, CONTRACT_LABEL
+from microstage.walls import CONTRACT, CONTRACT_LABEL, lacking
 
 API, COMPOSE = (
     "1.45",
@@ -52,6 +52,13 @@ def versions(_: Installation) -> Iterator[Finding]:
         elif older(found[0], least):
             what = f"docker compose is {found[0]}; docker-compose.yml takes {least}"
             yield Finding(what, f"install a newer docker-{plugin}")
+
+
+def walls(_: Installation) -> Iterator[Finding]:
+    """Find what the engine leaves out of what stages are promised."""
+    version = json.loads(docker("version", "--format={{json .Server}}"))
+    info = json.loads(docker("info", "--format={{json .}}"))
+    yield from (Finding(what, mend) for what, mend in lacking(version, info))
 
 
 def older(version: str, least: str) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,15 @@ from guarded import (
     wait_for,
     why_not,
 )
+from kinds import kind
 
 from microstage.contract import Run
 from microstage.engines.container import ContainerEngine, image_id
 from microstage.publishing import prepare
 
 
-@pytest.fixture(scope="session")
-def bare() -> Iterator[Place]:
+@contextmanager
+def _filled() -> Iterator[Place]:
     """An engine with the images and the data, and no guard yet."""
     if reason := why_not():
         pytest.skip(f"{reason}: the guard is not tested here")
@@ -47,6 +49,19 @@ def bare() -> Iterator[Place]:
             yield place
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def bare() -> Iterator[Place]:
+    """The same, for all tests."""
+    with _filled() as place:
+        yield place
+
+
+@pytest.fixture
+def filled() -> Callable[[], AbstractContextManager[Place]]:
+    """What makes another one, for one test."""
+    return _filled
 
 
 def _fill(place: Place) -> None:
@@ -75,8 +90,8 @@ def _fill(place: Place) -> None:
 @pytest.fixture(scope="session")
 def place(bare: Place) -> Place:
     """The same, guarded."""
-    bare.start_guard()
-    bare.wait_for_guard()
+    if told := bare.refusal(bare.start_guard()):
+        (pytest.fail if kind() == "docker" else pytest.skip)(told)
     return bare
 
 

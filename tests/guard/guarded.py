@@ -1,10 +1,11 @@
-"""A Docker Engine of the tests' own with a guard in front of it, and how both are asked."""
+"""An engine of the tests' own with a guard in front of it, and how both are asked."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 import docker
 import pytest
+from kinds import KINDS, kind, machine, programs
 
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
@@ -120,12 +122,7 @@ class Place:
     def make_namespaces(self) -> None:
         """Make what the engine is in, which outlives it, as a machine does."""
         command = ["unshare", "--net", "--mount", "--propagation", "private", "bash", "-c"]
-        command += [
-            "ip link set lo up; "
-            # As if there were no containerd of the machine's: it starts one of its own.
-            "[ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd; "
-            "echo; exec sleep infinity"
-        ]
+        command += [machine()]
         self.machine = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self.machine.stdout
         self.machine.stdout.readline()
@@ -135,16 +132,15 @@ class Place:
         if not self.machine:
             self.make_namespaces()
         assert self.machine
-        command = ["nsenter", f"--target={self.machine.pid}", "--net", "--mount", "dockerd"]
-        command += [f"--data-root={self.root}/engine", f"--exec-root={self.root}/exec"]
-        command += ["--group=0", f"--pidfile={self.root}/engine.pid", "--log-level=warn"]
-        command += [f"--host=unix://{self.root}/engine.sock", *options]
+        command = ["nsenter", f"--target={self.machine.pid}", "--net", "--mount"]
+        command += [*KINDS[kind()](self.root), *options]
         with (self.root / "engine.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         self.process = process
         wait_for(lambda: process.poll() is not None or engine_answers(self))
         if process.poll() is not None:
             pytest.fail(f"no engine: {(self.root / 'engine.log').read_text()[-2000:]}")
+        (self.root / "engine.sock").chmod(0o660)  # for its group, as packages set it up
 
     def stop_engine(self) -> None:
         """Stop the engine, and with it every container."""
@@ -196,6 +192,14 @@ class Place:
         """Wait until it answers."""
         wait_for(self.answers)
 
+    def refusal(self, guard: str) -> str:
+        """Wait until a guard answers; return what it said if it has ended instead."""
+        wait_for(lambda: self.answers() or not self.runs(guard))
+        return "" if self.runs(guard) else self.engine.logs(guard).decode()
+
+    def runs(self, container: str) -> bool:
+        return bool(self.engine.inspect_container(container)["State"]["Running"])
+
     def answers(self) -> bool:
         try:
             return bool(self.client().ping())
@@ -240,22 +244,25 @@ def why_not() -> str:
     """Return why no engine can be had here; "" if one can."""
     if os.geteuid() != 0:
         return "an engine of its own takes root"
-    if missing := [name for name in ("dockerd", "unshare", "nsenter") if not shutil.which(name)]:
+    if missing := [name for name in programs() if not shutil.which(name)]:
         return f"an engine of its own takes {', '.join(missing)}"
     return ""
 
 
 @contextmanager
 def own_engine(root: Path) -> Iterator[Place]:
-    """A Docker Engine in network and mount namespaces of its own, so that it meets no other one."""
+    """An engine in network and mount namespaces of its own, so that it meets no other one."""
     place = Place(root)
-    place.start_engine()
     try:
+        place.start_engine()
         yield place
         for each in place.engine.containers(all=True):
             place.engine.remove_container(each["Id"], force=True)
     finally:
         place.stop_engine()
+        # What keeps the namespaces of Podman without root, which is nobody's child.
+        for path in root.rglob("pause.pid"):
+            os.kill(int(path.read_text()), signal.SIGKILL)
         if place.machine:
             place.machine.kill()
             place.machine.wait()

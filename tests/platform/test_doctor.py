@@ -55,6 +55,7 @@ def lines(findings: Iterator[Finding]) -> list[str]:
 def test_an_engine_that_is_as_it_should_be(installation: Installation) -> None:
     assert [] == lines(doctor_engine.engine(installation))
     assert [] == lines(doctor_engine.versions(installation))
+    assert [] == lines(doctor_engine.walls(installation))
     assert [] == lines(doctor_engine.containers(installation))
 
 
@@ -68,11 +69,18 @@ def test_no_engine(installation: Installation, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Old(BaseHTTPRequestHandler):
-    """As much of an old engine as says that it is one."""
+    """As much of an old engine, of another kind in all that there is, as says that it is one."""
 
     def do_GET(self) -> None:
-        said = {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
-        body = json.dumps(said).encode() if "version" in self.path else b"OK"
+        said = {
+            "Version": "20.10.24",
+            "ApiVersion": "1.41",
+            "MinAPIVersion": "1.12",
+            "Components": [{"Name": "Podman Engine"}],
+            "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
+            "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
+        }
+        body = b"OK" if "_ping" in self.path else json.dumps(said).encode()
         self.send_response(200)
         self.send_header("Api-Version", "1.41")
         self.send_header("Content-Length", str(len(body)))
@@ -89,19 +97,35 @@ class Old(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_an_engine_that_is_too_old(
-    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     path = tmp_path / "old.sock"
     with ThreadingUnixStreamServer(str(path), Old) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-        found = lines(doctor_engine.versions(installation))
+        yield
         server.shutdown()
+
+
+@pytest.mark.usefixtures("old")
+def test_an_engine_that_is_too_old(installation: Installation) -> None:
+    found = lines(doctor_engine.versions(installation))
 
     assert ["Docker Engine 20.10.24 speaks API 1.41, not 1.45"] == [
         line.partition(";")[0] for line in found
     ]
+
+
+@pytest.mark.usefixtures("old")
+def test_an_engine_that_leaves_out_walls(installation: Installation) -> None:
+    found = lines(doctor_engine.walls(installation))
+
+    assert 4 == len(found)
+    assert "this engine is Podman" in found[0]
+    assert "gives users other ids than this machine does" in found[1]
+    assert "cannot limit memory, processes, cpus; mount the cgroup controllers" in found[2]
+    assert "keeps images in containerd" in found[3]
+    assert '; put "features": {"containerd-snapshotter": false} into' in found[3]
 
 
 @pytest.mark.parametrize(

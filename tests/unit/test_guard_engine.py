@@ -1,19 +1,29 @@
 """What the guard says of an engine that is not there, too old, or breaks off; a stand-in for it."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from guard.__main__ import check_version, provide_volume
+from guard.__main__ import provide_volume
 from guard.engine import Engine
+from guard.promises import check_engine
 from guard.refusals import RefusedError
 from guard.settings import Settings
 
 SETTINGS = Settings("/host/data", "7:7", 10, install="microstage", secrets={})
 OLD = b'{"message":"client version 1.45 is too new. Maximum supported API version is 1.43"}'
+GOOD = {
+    "Components": [{"Name": "Engine"}, {"Name": "containerd"}],
+    "MemoryLimit": True,
+    "PidsLimit": True,
+    "CpuCfsQuota": True,
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+    "DriverStatus": [["Backing Filesystem", "extfs"]],
+}
 Asking = Callable[[Engine], Awaitable[Any]]
 
 
@@ -49,11 +59,12 @@ def volume(engine: Engine) -> Awaitable[Any]:
 @pytest.mark.parametrize(
     ("text", "asking", "reason"),
     [
-        (answer(OLD, "400 Bad Request"), check_version, r"does not speak API 1\.45, .* Engine 26"),
-        (None, check_version, "does not answer; see that it runs"),
-        (b"", check_version, "did not answer to its end"),
-        (answer(b"{}")[:-1], check_version, "did not answer to its end"),
-        (b"SSH-2.0\r\n\r\n", check_version, "did not answer to its end"),
+        (answer(OLD, "400 Bad Request"), check_engine, r"does not speak API 1\.45, .* Engine 26"),
+        (answer(b"{}"), check_engine, "cannot limit memory, processes, cpus; mount the cgroup"),
+        (None, check_engine, "does not answer; see that it runs"),
+        (b"", check_engine, "did not answer to its end"),
+        (answer(b"{}")[:-1], check_engine, "did not answer to its end"),
+        (b"SSH-2.0\r\n\r\n", check_engine, "did not answer to its end"),
         (answer(b'{"message":"no room"}', "404 Not Found"), volume, "cannot be made: no room"),
         (answer(b'{"Driver":"local","Options":null}'), volume, "is not the folder /host/data"),
         (
@@ -81,3 +92,28 @@ def test_a_volume_is_the_data_folder_with_a_slash_behind_it_too() -> None:
     found = b'{"Driver":"local","Options":{"type":"none","o":"rbind","device":"/host/data/"}}'
 
     assert ask(answer(found), volume) is None
+
+
+def test_an_engine_is_taken_that_keeps_the_walls_up() -> None:
+    assert ask(answer(json.dumps(GOOD).encode()), check_engine) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("Components", [{"Name": "Podman Engine"}], "^This engine is Podman, .*; take Docker"),
+        ("MemoryLimit", False, r"^This Docker Engine cannot limit memory; mount .* anew\.$"),
+        ("PidsLimit", False, "cannot limit processes; mount the cgroup controllers"),
+        ("CpuCfsQuota", False, "cannot limit cpus; "),
+        ("SecurityOptions", ["name=rootless"], "gives users other ids .*; take one that runs as"),
+        ("SecurityOptions", ["name=userns"], "gives users other ids"),
+        (
+            "DriverStatus",
+            [["driver-type", "io.containerd.snapshotter.v1"]],
+            'keeps images in containerd, .*; put "features": .* daemon.json, start it anew',
+        ),
+    ],
+)
+def test_an_engine_that_leaves_out_a_wall_is_not(key: str, value: object, reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        ask(answer(json.dumps({**GOOD, key: value}).encode()), check_engine)

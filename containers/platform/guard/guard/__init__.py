@@ -14,6 +14,7 @@ Imports go one way, from the bottom of this list to its top:
     mounts     which directories a container of a row may see
     compose    the body that makes a container: of a row, and of nothing else
     engine     the Docker Engine
+    promises   what an engine has to be for the guard to keep what it promises
     answers    what a client gets of the engine's answers
     owned      the guard's own containers
     calls      what is done for each call

@@ -11,8 +11,8 @@ from typing import Any
 from guard.calls import Calls
 from guard.compose import LINK_LOCAL
 from guard.engine import Engine
+from guard.promises import check_engine
 from guard.refusals import RefusedError
-from guard.routes import API
 from guard.serve import Server, say
 from guard.settings import Settings
 from guard.tables import Tables
@@ -30,17 +30,6 @@ NETWORK: dict[str, Any] = {
         "com.docker.network.bridge.inhibit_ipv4": "true",
     },
 }
-
-
-async def check_version(engine: Engine) -> None:
-    """Raise RefusedError unless the engine speaks the API that is needed."""
-    answer = await engine.call("GET", "/version")
-    if not answer.failed:
-        return
-    raise RefusedError(
-        f"This Docker Engine does not speak API {API}, which mounts directories of a volume; "
-        "take Docker Engine 26 or newer."
-    )
 
 
 async def provided(engine: Engine, kind: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +82,7 @@ async def run(settings: Settings) -> None:
     """Check, and serve."""
     engine = Engine(settings.engine)
     server = Server(engine, Calls(settings, engine, Tables(say)))
-    await check_version(engine)
+    await check_engine(engine)
     await provide_volume(engine, settings)
     await provide_network(engine)
     loop, me = asyncio.get_running_loop(), asyncio.current_task()
