@@ -69,7 +69,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     names = {name: free_port() for name in ports}
     stack.change(COMPOSE_PROJECT_NAME=f"microstage-upgrade-{os.getpid()}", **names)
     try:
-        stack.run("scripts/demo")
+        print(stack.run("scripts/demo").stdout)
         story = Story(stack)
         upgraded = Upgraded(
             stack, recorded(story), files(stack.flights), (root / ".env").read_text()
