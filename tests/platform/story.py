@@ -27,6 +27,11 @@ class Story:
     def data(self) -> Path:
         return self.stack.data / self.pipeline
 
+    @property
+    def model(self) -> str:
+        """The name of its registered model."""
+        return self.pipeline
+
     def manifest(self, directory: str) -> dict[str, Any]:
         return self.json(f"{directory}/manifest.json")
 
@@ -51,7 +56,7 @@ class Story:
 
     def aliases(self) -> dict[str, str]:
         """Return the version behind each alias of the pipeline's model."""
-        found = self.mlflow("GET", "registered-models/get", name=self.pipeline)
+        found = self.mlflow("GET", "registered-models/get", name=self.model)
         aliases = found["registered_model"].get("aliases", [])
         return {alias["alias"]: alias["version"] for alias in aliases}
 
@@ -86,7 +91,7 @@ class Story:
     def is_known(self, dag: str) -> bool:
         """Does Airflow have the pipeline's DAG, and that from its file of now?"""
         try:
-            found = self.airflow.call("GET", f"/api/v2/dags/{self.pipeline}.{dag}")
+            found = self.airflow.call("GET", f"/api/v2/dags/{self.airflow.pipeline.prefixed(dag)}")
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
