@@ -86,8 +86,11 @@ def machine() -> str:
 
 
 def kind() -> str:
-    """Return the kind that MICROSTAGE_TEST_ENGINE names."""
-    return os.environ.get("MICROSTAGE_TEST_ENGINE") or "docker"
+    """Return the kind that MICROSTAGE_TEST_ENGINE names. Raises ValueError if it is none."""
+    name = os.environ.get("MICROSTAGE_TEST_ENGINE") or "docker"
+    if name not in KINDS:
+        raise ValueError(f"MICROSTAGE_TEST_ENGINE is {name!r}, and none of {', '.join(KINDS)}.")
+    return name
 
 
 def programs() -> list[str]:
