@@ -19,6 +19,7 @@ MACHINE = """
 ip link set lo up
 mount -t tmpfs none /run
 mount -t tmpfs none /dev/shm
+mount -t tmpfs none /var/lib
 """
 # Ids for nobody; and this device as udev makes it, which elsewhere may be root's alone.
 ROOTLESS = """
