@@ -19,6 +19,7 @@ MACHINE = """
 ip link set lo up
 mount -t tmpfs none /run
 mount -t tmpfs none /dev/shm
+mount -t tmpfs none /var/lib
 """
 # Ids for nobody; and this device as udev makes it, which elsewhere may be root's alone.
 ROOTLESS = """
@@ -86,8 +87,11 @@ def machine() -> str:
 
 
 def kind() -> str:
-    """Return the kind that MICROSTAGE_TEST_ENGINE names."""
-    return os.environ.get("MICROSTAGE_TEST_ENGINE") or "docker"
+    """Return the kind that MICROSTAGE_TEST_ENGINE names. Raises ValueError if it is none."""
+    name = os.environ.get("MICROSTAGE_TEST_ENGINE") or "docker"
+    if name not in KINDS:
+        raise ValueError(f"MICROSTAGE_TEST_ENGINE is {name!r}, and none of {', '.join(KINDS)}.")
+    return name
 
 
 def programs() -> list[str]:
