@@ -111,20 +111,35 @@ def test_a_line_end_in_categorical_is_wrong_usage(run_stage: RunStage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "key", "value"),
+    ("verb", "key", "value", "says"),
     [
-        ("transform", "columns", None),
-        ("transform", "columns", [{"kind": "numeric"}]),
-        ("transform", "columns", [{"name": "x", "kind": "date"}]),
-        ("transform", "columns", [{"name": "x", "kind": "categorical"}]),
-        ("transform", "columns", [{"name": "x", "kind": "categorical", "categories": ["a", "a"]}]),
-        ("split", "days", []),
-        ("split", "days", ["2013-01-01"]),
-        ("split", "days", [{"day": "2013-01-01", "rows": "3"}]),
+        ("transform", "columns", None, "columns is no list"),
+        ("transform", "columns", [{"kind": "numeric"}], "columns[0].name is missing"),
+        (
+            "transform",
+            "columns",
+            [{"name": "x", "kind": "date"}],
+            "columns[0].kind is neither numeric nor categorical",
+        ),
+        (
+            "transform",
+            "columns",
+            [{"name": "x", "kind": "categorical"}],
+            "columns[0].categories is missing",
+        ),
+        (
+            "transform",
+            "columns",
+            [{"name": "x", "kind": "categorical", "categories": ["a", "a"]}],
+            "columns[0].categories is a list that has a text twice",
+        ),
+        ("split", "days", [], "days is not"),
+        ("split", "days", ["2013-01-01"], "days[0] is no object"),
+        ("split", "days", [{"day": "2013-01-01", "rows": "3"}], "days[0].rows is no number"),
     ],
 )
 def test_a_spoilt_preprocess_json_is_named(
-    run_stage: RunStage, verb: str, key: str, value: object
+    run_stage: RunStage, verb: str, key: str, value: object, says: str
 ) -> None:
     spoilt = {"preprocess.json": json.dumps({"version": 1, key: value})}
     table = {"train_data.csv": "x,target\n1,0\n2,1\n3,0\n"}
@@ -132,4 +147,4 @@ def test_a_spoilt_preprocess_json_is_named(
     result = run_stage("preprocess", verb, inputs=inputs)
 
     assert (65, 1) == (result.code, len(result.stderr.splitlines()))
-    assert f"preprocess.json: {key} is not" in result.last_error
+    assert f"preprocess.json: {says}" in result.last_error
