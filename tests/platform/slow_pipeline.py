@@ -2,11 +2,11 @@
 
 import datetime as dt
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stack import meanwhile
 from story import Story
 
 HERE = Path(__file__).parent
@@ -62,16 +62,5 @@ class Slow(Story):
     def watched(self) -> Iterator[set[str]]:
         """Collect the containers that are there meanwhile."""
         seen: set[str] = set()
-        over = threading.Event()
-
-        def look() -> None:
-            while not over.wait(0.5):
-                seen.update(self.containers())
-
-        thread = threading.Thread(target=look)
-        thread.start()
-        try:
+        with meanwhile(lambda: seen.update(self.containers()), 0.5):
             yield seen
-        finally:
-            over.set()
-            thread.join()

@@ -5,9 +5,11 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +140,24 @@ def wait_until(holds: Callable[[], object], seconds: float = 300, what: str = ""
         time.sleep(0.5)
     if what:
         print(f"{time.monotonic() - began:.0f} s until {what}")
+
+
+@contextmanager
+def meanwhile(look: Callable[[], object], every: float) -> Iterator[None]:
+    """Look again and again, in a thread; `every`: seconds in between."""
+    over = threading.Event()
+
+    def looking() -> None:
+        while not over.wait(every):
+            look()
+
+    thread = threading.Thread(target=looking)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def clone_to(folder: Path, *, history: bool = True) -> None:

@@ -4,7 +4,6 @@ import datetime as dt
 import hashlib
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 from images import docker
 from slow_pipeline import Slow
-from stack import wait_until
+from stack import meanwhile, wait_until
 
 MIB = 2**20
 
@@ -25,7 +24,6 @@ def reader(directory: Path) -> Iterator[dict[str, int]]:
     Who opens the directory once sees one state of it, and opens it again where that has gone.
     """
     seen = {"whole": 0, "mixed": 0, "missing": 0}
-    over = threading.Event()
 
     def read(folder: int, name: str) -> bytes:
         handle = os.open(name, os.O_RDONLY, dir_fd=folder)
@@ -33,28 +31,22 @@ def reader(directory: Path) -> Iterator[dict[str, int]]:
             return file.read()
 
     def look() -> None:
-        while not over.wait(0.001):
-            try:
-                folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:
-                seen["missing"] += 1
-                continue
-            try:
-                manifest = read(folder, "manifest.json").decode()
-                digest = hashlib.sha256(read(folder, "data.csv")).hexdigest()
-                seen["whole" if digest in manifest else "mixed"] += 1
-            except FileNotFoundError:
-                pass  # replaced between the opening of the two, and removed
-            finally:
-                os.close(folder)
+        try:
+            folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            seen["missing"] += 1
+            return
+        try:
+            manifest = read(folder, "manifest.json").decode()
+            digest = hashlib.sha256(read(folder, "data.csv")).hexdigest()
+            seen["whole" if digest in manifest else "mixed"] += 1
+        except FileNotFoundError:
+            pass  # replaced between the opening of the two, and removed
+        finally:
+            os.close(folder)
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with meanwhile(look, 0.001):
         yield seen
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_two_runs_of_one_day_publish_whole_directories_which_a_reader_never_misses(
