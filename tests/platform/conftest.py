@@ -1,14 +1,13 @@
 """One running stack for all end-to-end tests: a clone of its own, with its own name and ports."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from images import Builder, docker
 from slow_pipeline import Slow
-from stack import ROOT, Stack, clone_to, free_port, wait_until
+from stack import ROOT, Stack, clone_to, wait_until
 
 # Files whose tests of the stack are long: these wait for what is dead or slow on purpose.
 FAULTS = (
@@ -38,12 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("clone")
     clone_to(root)
     clone = Stack(root)
-    clone.run("scripts/make_env")
-    ports = re.findall(r"(?m)^(\w+_PORT)=", (root / ".env").read_text())
-    clone.change(
-        COMPOSE_PROJECT_NAME=f"microstage-test-{os.getpid()}",
-        **{name: free_port() for name in ports},
-    )
+    clone.settle(f"microstage-test-{os.getpid()}")
     before = clone.changes()
     try:
         yield Stack(root, clone.run("scripts/demo").stdout, before)

@@ -63,6 +63,12 @@ class Stack:
             text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
         env.write_text(text)
 
+    def settle(self, name: str) -> None:
+        """Write its .env, with this name and ports that nobody has."""
+        self.run("scripts/make_env")
+        ports = re.findall(r"(?m)^(\w+_PORT)=", (self.root / ".env").read_text())
+        self.change(COMPOSE_PROJECT_NAME=name, **{port: free_port() for port in ports})
+
     def mails(self, subject: str) -> list[dict[str, str]]:
         """The mails that were caught with this in their subject, newest first."""
         url = f"http://localhost:{self.setting('MAIL_PORT')}/messages.json"

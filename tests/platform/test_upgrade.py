@@ -5,14 +5,13 @@ Of what is committed: it gets there by git, as CHANGELOG.md says.
 
 import datetime as dt
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from stack import ROOT, Stack, free_port, wait_until
+from stack import ROOT, Stack, wait_until
 from story import Story
 
 from microstage.data_folder import published_files
@@ -81,10 +80,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     git("clone", "--quiet", "--shared", "--no-checkout", ROOT, root)
     stack = Stack(root)
     stack.run("git", "checkout", "--quiet", git("rev-parse", last_release()))
-    stack.run("scripts/make_env")
-    ports = re.findall(r"(?m)^(\w+_PORT)=", (root / ".env").read_text())
-    names = {name: free_port() for name in ports}
-    stack.change(COMPOSE_PROJECT_NAME=f"microstage-upgrade-{os.getpid()}", **names)
+    stack.settle(f"microstage-upgrade-{os.getpid()}")
     try:
         print(stack.run("scripts/demo").stdout)
         story = Default(stack)
