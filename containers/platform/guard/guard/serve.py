@@ -48,10 +48,16 @@ class Server:
         self._connections = 0
 
     async def serve(self, path: str) -> None:
-        """Listen at a path, for the group, until it is cancelled."""
-        Path(path).unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._client, path, backlog=128)
-        Path(path).chmod(0o660)  # before, nobody else could write to it, as umasks are
+        """Listen at a path, for the group, until it is cancelled.
+
+        A socket has its name before anybody listens at it, so it gets this one afterwards: whoever
+        finds it is answered.
+        """
+        own = Path(f"{path}.new")
+        own.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._client, own, backlog=128)
+        own.chmod(0o660)
+        own.replace(path)
         async with server:
             await self._sweep()
 
