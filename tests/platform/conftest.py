@@ -37,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("clone")
     clone_to(root)
     clone = Stack(root)
-    clone.settle(f"microstage-test-{os.getpid()}")
+    clone.settle("test")
     before = clone.changes()
     try:
         yield Stack(root, clone.run("scripts/demo").stdout, before)
@@ -45,17 +45,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         print(clone.run("docker", "compose", "logs", "--tail=60", check=False).stdout)
         raise
     finally:
-        clone.run("docker", "compose", "down", "--volumes", "--remove-orphans", check=False)
-        # Those that the guard has made, one for each data folder; no data is in them.
-        mine = f"--filter=name=^{clone.setting('COMPOSE_PROJECT_NAME')}_data_"
-        volumes = clone.run("docker", "volume", "ls", "--quiet", mine, check=False).stdout.split()
-        clone.run("docker", "volume", "rm", *volumes, check=False)
+        clone.take_down()
 
 
 @pytest.fixture(scope="session")
 def slow(stack: Stack) -> Iterator[Slow]:
     pipeline = Slow(stack, "slow")
-    pipeline.image = f"microstage-test/slow:{stack.setting('COMPOSE_PROJECT_NAME')}"
+    pipeline.image = f"microstage-test/slow:{stack.project}"
     pipeline.build(pipeline.image)
     pipeline.takes(1)
     wait_until(lambda: pipeline.is_known("backfill"))

@@ -1,6 +1,7 @@
 """A clone of the project whose services are up, as its user would handle it."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -34,6 +35,11 @@ class Stack:
     """What git said of the clone's files before the demo."""
 
     @property
+    def project(self) -> str:
+        """What compose, and so the engine, calls it."""
+        return self.setting("COMPOSE_PROJECT_NAME")
+
+    @property
     def data(self) -> Path:
         return Path(self.setting("MICROSTAGE_DATA"))
 
@@ -63,11 +69,17 @@ class Stack:
             text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
         env.write_text(text)
 
-    def settle(self, name: str) -> None:
-        """Write its .env, with this name and ports that nobody has."""
+    def settle(self, kind: str) -> None:
+        """Write its .env, with a name of this run's and ports that nobody has."""
+        remove_the_dead()
+        name = f"microstage-{kind}-{os.getpid()}"
         self.run("scripts/make_env")
         ports = re.findall(r"(?m)^(\w+_PORT)=", (self.root / ".env").read_text())
         self.change(COMPOSE_PROJECT_NAME=name, **{port: free_port() for port in ports})
+
+    def take_down(self) -> None:
+        """Remove its services, and all that was theirs but the data folder."""
+        take_down(self.project)
 
     def mails(self, subject: str) -> list[dict[str, str]]:
         """The mails that were caught with this in their subject, newest first."""
@@ -132,6 +144,37 @@ class Stack:
     def containers(self, *filters: str) -> list[str]:
         arguments = [f"--filter={text}" for text in filters]
         return self.run("docker", "ps", "--all", "--quiet", *arguments).stdout.split()
+
+
+def take_down(project: str) -> None:
+    """Remove the containers, networks and volumes of a compose project, whose files may be gone."""
+    down = ["docker", "compose", "--project-name", project, "down", "--volumes", "--remove-orphans"]
+    # By their labels, from where compose finds no file.
+    subprocess.run(down, cwd="/", capture_output=True, check=False)
+    # Those that the guard has made, one for each data folder; no data is in them.
+    mine = f"--filter=name=^{project}_data_"
+    listed = subprocess.run(
+        ["docker", "volume", "ls", "--quiet", mine], capture_output=True, text=True, check=False
+    )
+    for volume in listed.stdout.split():
+        subprocess.run(["docker", "volume", "rm", volume], capture_output=True, check=False)
+
+
+def remove_the_dead() -> None:
+    """Remove what test runs that were killed have left: an engine has room for thirty networks.
+
+    https://docs.docker.com/reference/cli/docker/network/create/#specify-advanced-options
+    """
+    listed = subprocess.run(
+        ["docker", "network", "ls", "--format={{.Name}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    names = re.findall(r"(?m)^(microstage-[a-z]+-(\d+))_", listed.stdout)
+    for project, process in set(names):
+        if not Path("/proc", process).exists():
+            take_down(project)
 
 
 def password_of(name: str) -> str:

@@ -1,12 +1,10 @@
 """A newer image brings a database's tables to its version, or leaves them as they are."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from stack import Stack, clone_to, free_port, wait_until
+from stack import Stack, clone_to, wait_until
 
-PROJECT = f"microstage-migrations-test-{os.getpid()}"
 # All steps of a migration but the last one succeed; that one does what is asked.
 LAST_STEP = """
 CREATE FUNCTION last_step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN NEW; END $$;
@@ -65,13 +63,12 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     root = tmp_path_factory.mktemp("clone")
     clone_to(root)
     databases = Databases(root)
-    databases.run("scripts/make_env")
-    databases.change(COMPOSE_PROJECT_NAME=PROJECT, MLFLOW_PORT=free_port())
+    databases.settle("migrations")
     try:
         databases.run("docker", "compose", "up", "--detach", "--wait", "postgres")
         yield databases
     finally:
-        databases.run("docker", "compose", "down", "--volumes", "--remove-orphans", check=False)
+        databases.take_down()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import socket
 import subprocess
@@ -14,10 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from images import VERSION, docker
-from stack import Stack, clone_to, free_port
+from stack import Stack, clone_to
 
 IMAGE = f"microstage/mlflow:{VERSION}"
-PROJECT = f"microstage-mlflow-test-{os.getpid()}"
 API = "api/2.0/mlflow"
 # Of what the server is made of, all that can be imported after "pip install mlflow", but jobs.
 SWEEP = """
@@ -90,16 +88,15 @@ class Server(Stack):
     def address(self, service: str, network: str) -> str:
         container = self.compose("ps", "--quiet", service).strip()
         networks = json.loads(docker("inspect", container))[0]["NetworkSettings"]["Networks"]
-        found: str = networks[f"{PROJECT}_{network}"]["IPAddress"]
+        found: str = networks[f"{self.project}_{network}"]["IPAddress"]
         return found
 
-
-def reachable(network: str, *addresses: str) -> list[str]:
-    """Which of these host:port a container on this network of the project can connect to."""
-    return docker(
-        *("run", "--rm", f"--network={PROJECT}_{network}", "--entrypoint=python3"),
-        *(f"microstage/base:{VERSION}", "-c", CONNECT, *addresses),
-    ).splitlines()
+    def reachable(self, network: str, *addresses: str) -> list[str]:
+        """Which of these host:port a container on this network of the project can connect to."""
+        return docker(
+            *("run", "--rm", f"--network={self.project}_{network}", "--entrypoint=python3"),
+            *(f"microstage/base:{VERSION}", "-c", CONNECT, *addresses),
+        ).splitlines()
 
 
 def refusal(
@@ -169,8 +166,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("clone")
     clone_to(root)
     server = Server(root, "")
-    server.run("scripts/make_env")
-    server.change(COMPOSE_PROJECT_NAME=PROJECT, MLFLOW_PORT=free_port())
+    server.settle("mlflow")
     # It runs as any user: here as one that its image does not know.
     override = {"services": {"mlflow": {"user": "4242:4242"}}}
     (root / "docker-compose.override.yml").write_text(json.dumps(override))
@@ -178,7 +174,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.up()
         yield server
     finally:
-        server.run("docker", "compose", "down", "--volumes", "--remove-orphans", check=False)
+        server.take_down()
 
 
 def test_it_refuses_who_has_no_password_or_a_wrong_one(server: Server) -> None:
@@ -314,16 +310,16 @@ def test_mlflow_has_no_access_to_the_database_of_airflow(server: Server) -> None
 def test_a_stage_on_the_network_tracking_reaches_mlflow_and_nothing_else(server: Server) -> None:
     with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104  so that it could be reached
         port = listener.getsockname()[1]
-        network = json.loads(docker("network", "inspect", f"{PROJECT}_tracking"))[0]
+        network = json.loads(docker("network", "inspect", f"{server.project}_tracking"))[0]
         here = f"{network['IPAM']['Config'][0]['Gateway']}:{port}"
-        gateway = json.loads(docker("network", "inspect", f"{PROJECT}_front"))[0]["IPAM"]
+        gateway = json.loads(docker("network", "inspect", f"{server.project}_front"))[0]["IPAM"]
         there = f"{gateway['Config'][0]['Gateway']}:{port}"
         database = f"{server.address('postgres', 'mlflow-database')}:5432"
         also = ["postgres:5432", database, f"{server.address('mlflow', 'mlflow-database')}:5000"]
 
-        assert set(also) == set(reachable("mlflow-database", *also, there))
-        assert [there] == reachable("front", *also, there)
-        assert ["mlflow:5000"] == reachable(
+        assert set(also) == set(server.reachable("mlflow-database", *also, there))
+        assert [there] == server.reachable("front", *also, there)
+        assert ["mlflow:5000"] == server.reachable(
             "tracking", "mlflow:5000", *also, here, there, "192.0.2.1:443"
         )
     assert network["Internal"]

@@ -12,7 +12,7 @@ DAY = dt.date(2013, 4, 1)
 
 
 def test_why_a_task_failed_is_said_also_when_it_has_no_log(stack: Stack) -> None:
-    volume = f"--volume={stack.setting('COMPOSE_PROJECT_NAME')}_airflow-logs:/volume"
+    volume = f"--volume={stack.project}_airflow-logs:/volume"
     image = ["--user=0", "--entrypoint=bash", f"microstage/postgres:{VERSION}", "-c"]
     docker(
         "run",

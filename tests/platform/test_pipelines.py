@@ -44,7 +44,7 @@ def flights(stack: Stack) -> Story:
 @pytest.fixture(scope="module")
 def species(stack: Stack) -> Iterator[Story]:
     """A third pipeline, made as its user would: an image, and one file."""
-    image = f"microstage-test/species:{stack.setting('COMPOSE_PROJECT_NAME')}"
+    image = f"microstage-test/species:{stack.project}"
     subprocess.run(["docker", "build", "-qt", image, HERE / "species"], check=True)
     stack.run("scripts/new_pipeline", "species")
     file = stack.root / "dags/pipelines/species.toml"

@@ -4,7 +4,6 @@ Of what is committed: it gets there by git, as CHANGELOG.md says.
 """
 
 import datetime as dt
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,7 +79,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     git("clone", "--quiet", "--shared", "--no-checkout", ROOT, root)
     stack = Stack(root)
     stack.run("git", "checkout", "--quiet", git("rev-parse", last_release()))
-    stack.settle(f"microstage-upgrade-{os.getpid()}")
+    stack.settle("upgrade")
     try:
         print(stack.run("scripts/demo").stdout)
         story = Default(stack)
@@ -96,7 +95,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
         print(stack.run("docker", "compose", "logs", "--tail=60", check=False).stdout)
         raise
     finally:
-        stack.run("docker", "compose", "down", "--volumes", "--remove-orphans", check=False)
+        stack.take_down()
         # The images of today, should it have ended before.
         subprocess.run([ROOT / "build_images.sh"], check=True, capture_output=True)
 
