@@ -161,10 +161,7 @@ def take_down(project: str) -> None:
 
 
 def remove_the_dead() -> None:
-    """Remove what test runs that were killed have left: an engine has room for thirty networks.
-
-    https://docs.docker.com/reference/cli/docker/network/create/#specify-advanced-options
-    """
+    """Remove what test runs that were killed have left: an engine has room for thirty networks."""
     listed = subprocess.run(
         ["docker", "network", "ls", "--format={{.Name}}"],
         capture_output=True,
