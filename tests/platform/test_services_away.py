@@ -13,7 +13,7 @@ from microstage.errors import StageError
 def test_data_that_comes_while_the_triggerer_is_dead_is_seen_when_it_is_back(slow: Slow) -> None:
     day = dt.date(2020, 8, 1)
     slow.takes(1)
-    slow.start("predict", day)
+    run = slow.start("predict", day)
     wait_until(lambda: slow.states("predict", day)["wait_for_data"] == "deferred")
     slow.stack.run("docker", "compose", "kill", "triggerer")
     made = slow.run("generate_data", day)
@@ -23,6 +23,8 @@ def test_data_that_comes_while_the_triggerer_is_dead_is_seen_when_it_is_back(slo
         lambda: slow.states("predict", day)["wait_for_data"] == "success",
         what="a sensor sees the data after the triggerer is back",
     )
+    # Otherwise the next test of this pipeline would meet its containers.
+    wait_until(lambda: slow.has_ended(run))
 
     assert {"success"} == set(made.values()), "what needs no triggerer goes on"
     assert "deferred" == meanwhile
