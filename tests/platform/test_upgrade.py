@@ -82,15 +82,15 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     stack.settle("upgrade")
     try:
         print(stack.run("scripts/demo").stdout)
-        story = Default(stack)
-        upgraded = Upgraded(story, recorded(story), files(stack.data), (root / ".env").read_text())
+        was = recorded(Default(stack)), files(stack.data), (root / ".env").read_text()
         stack.run("git", "stash", "--quiet")
         stack.run("git", "checkout", "--quiet", git("rev-parse", "HEAD"))
         stack.run("git", "stash", "pop", "--quiet")
         stack.run("./build_images.sh")
         stack.run("docker", "compose", "up", "--detach", "--wait")
+        story = Default(stack)  # logged in anew: tokens of before are another auth manager's
         wait_until(lambda: story.is_known("maintain"))
-        yield upgraded
+        yield Upgraded(story, *was)
     except BaseException:
         print(stack.run("docker", "compose", "logs", "--tail=60", check=False).stdout)
         raise
