@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from images import Builder, docker
+from images import Builder
 from slow_pipeline import Slow
-from stack import ROOT, Stack, clone_to, wait_until
+from stack import ROOT, Stack, clone_to, docker, wait_until
 
 # Files whose tests of the stack are long: these wait for what is dead or slow on purpose.
 FAULTS = (

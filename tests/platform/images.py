@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import ROOT
+from stack import ROOT, docker
 
 VERSION = "1.0.0"
 SBOM = "usr/share/sbom/image.cdx.json"
@@ -42,13 +42,6 @@ class Builder:
 
     def tag(self, name: str, suffix: str = "") -> str:
         return f"{self.prefix}/{name}:{VERSION}{suffix}"
-
-
-def docker(*arguments: str | Path) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.fail(f"docker {' '.join(map(str, arguments))}: {done.stderr}")
-    return done.stdout.strip()
 
 
 def wait_for_answer(container: str, ask: Callable[[], object], seconds: float) -> None:

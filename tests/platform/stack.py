@@ -152,26 +152,23 @@ def take_down(project: str) -> None:
     # By their labels, from where compose finds no file.
     subprocess.run(down, cwd="/", capture_output=True, check=False)
     # Those that the guard has made, one for each data folder; no data is in them.
-    mine = f"--filter=name=^{project}_data_"
-    listed = subprocess.run(
-        ["docker", "volume", "ls", "--quiet", mine], capture_output=True, text=True, check=False
-    )
-    for volume in listed.stdout.split():
-        subprocess.run(["docker", "volume", "rm", volume], capture_output=True, check=False)
+    mine = docker("volume", "ls", "--quiet", f"--filter=name=^{project}_data_").split()
+    subprocess.run(["docker", "volume", "rm", *mine], capture_output=True, check=False)
 
 
 def remove_the_dead() -> None:
     """Remove what test runs that were killed have left: an engine has room for thirty networks."""
-    listed = subprocess.run(
-        ["docker", "network", "ls", "--format={{.Name}}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    names = re.findall(r"(?m)^(microstage-[a-z]+-(\d+))_", listed.stdout)
-    for project, process in set(names):
+    names = docker("network", "ls", "--format={{.Name}}")
+    for project, process in set(re.findall(r"(?m)^(microstage-[a-z]+-(\d+)[\w-]*?)_", names)):
         if not Path("/proc", process).exists():
             take_down(project)
+
+
+def docker(*arguments: str | Path) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(f"docker {' '.join(map(str, arguments))}: {done.stderr}")
+    return done.stdout.strip()
 
 
 def password_of(name: str) -> str:

@@ -10,9 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from images import docker
 from slow_pipeline import Slow
-from stack import meanwhile, wait_until
+from stack import docker, meanwhile, wait_until
 
 MIB = 2**20
 

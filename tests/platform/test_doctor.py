@@ -15,8 +15,8 @@ from socketserver import ThreadingUnixStreamServer
 from typing import Any
 
 import pytest
-from images import VERSION, docker
-from stack import ROOT, Stack, wait_until
+from images import VERSION
+from stack import ROOT, Stack, docker, wait_until
 
 from support import doctor_engine, doctor_machine, doctor_tasks
 from support.findings import Finding, Installation

@@ -8,8 +8,8 @@ from email.parser import Parser
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from images import LOCK, SBOM, VERSION, Builder, all_images, docker, files, inspect
-from stack import ROOT
+from images import LOCK, SBOM, VERSION, Builder, all_images, files, inspect
+from stack import ROOT, docker
 
 # Python with wheels; Python without a module of its own; no Python.
 STAGES = ["generate", "split_lua"]

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from images import docker
-from stack import ROOT
+from stack import ROOT, docker
 
 NOWHERE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 VOLUMES = ("installation", "airflow-logs", "postgres-data")
@@ -71,6 +70,8 @@ def name(request: pytest.FixtureRequest) -> Iterator[str]:
         docker("rm", "--force", *found)
     if found := docker("volume", "ls", "--quiet", "--filter", beginning).split():
         docker("volume", "rm", *found)
+    if found := docker("network", "ls", "--quiet", "--filter", beginning).split():
+        docker("network", "rm", *found)
 
 
 @pytest.fixture

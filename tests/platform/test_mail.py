@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 import pytest
-from images import VERSION, docker, wait_for_answer
+from images import VERSION, wait_for_answer
+from stack import docker
 
 HOSTILE = '<script>alert("x")</script>&<img src=x onerror=y>'
 

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from images import docker
-from stack import Stack, wait_until
+from stack import Stack, docker, wait_until
 from story import Story
 
 from support import upkeep

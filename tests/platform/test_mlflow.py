@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from images import VERSION, docker
-from stack import Stack, clone_to
+from images import VERSION
+from stack import Stack, clone_to, docker
 
 IMAGE = f"microstage/mlflow:{VERSION}"
 API = "api/2.0/mlflow"

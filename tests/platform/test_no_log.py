@@ -3,8 +3,8 @@
 import datetime as dt
 
 import pytest
-from images import VERSION, docker
-from stack import Stack
+from images import VERSION
+from stack import Stack, docker
 
 from microstage.errors import StageError
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from images import Builder, digests, docker, files, inspect
+from images import Builder, digests, files, inspect
+from stack import docker
 
 # The processor that this machine has not: its name to Debian, to QEMU, and in ELF headers.
 OTHER = {

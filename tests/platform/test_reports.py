@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from images import VERSION, docker, wait_for_answer
+from images import VERSION, wait_for_answer
+from stack import docker
 
 Get = Callable[..., tuple[int, str]]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from images import VERSION, docker
-from stack import ROOT, Stack
+from images import VERSION
+from stack import ROOT, Stack, docker
 
 from support.settings import read_env
 
