@@ -9,6 +9,7 @@ several days in one run, several share a container, too.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -90,6 +91,20 @@ def at_once(cores: int, memory: int, limits: Limits) -> int:
     return max(1, min(cores, memory // limits.memory))
 
 
+def unsignalled(threads: int) -> ThreadPoolExecutor:
+    """Return a pool whose threads, and those that they begin, leave signals to the main thread.
+
+    The kernel may hand a signal of the process to a thread that begins another one right then:
+    Python runs its handler in the main thread, which waits on, as nothing has woken it. So a task
+    that was killed, or whose time was over, would go on.
+    https://docs.python.org/3/library/signal.html#signals-and-threads
+    """
+    ours = {signal.SIGALRM, signal.SIGINT, signal.SIGTERM}
+    return ThreadPoolExecutor(
+        threads, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, ours)
+    )
+
+
 class EachDay(StageOperator):
     """Run one row for each day of a range: as many at once as there are cores.
 
@@ -161,7 +176,7 @@ class EachDay(StageOperator):
         if does_days(client, self.image, row):
             self._together = DaysEngine(data, run, days, number, self.log.info)
             threads *= self._together.size
-        with ThreadPoolExecutor(threads) as pool:
+        with unsignalled(threads) as pool:
             jobs = [pool.submit(self._run_day, pipeline, data, replace(run, day=d)) for d in days]
             try:
                 for job in as_completed(jobs):

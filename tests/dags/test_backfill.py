@@ -17,7 +17,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from dags_harness import DAY, give, read_xcom, run_each_day, states, wait_for
 
-from microstage.each_day import DAYS, at_once
+from microstage.each_day import DAYS, at_once, unsignalled
 from microstage.table import Limits
 
 HERE = Path(__file__).resolve().parent
@@ -210,6 +210,37 @@ def test_a_kill_removes_the_containers_of_all_days_and_begins_no_other(
     assert seconds < 5  # then the supervisor sends SIGKILL
     assert [] == containers()
     assert {} == manifests(data)
+
+
+def test_a_signal_wakes_the_task_whatever_its_threads_are_at() -> None:
+    told = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    over = threading.Event()
+
+    def begin_threads() -> None:
+        while not over.is_set():
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+
+    def kill() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    late = 0
+    with unsignalled(2) as pool:
+        days = [pool.submit(begin_threads) for _ in range(2)]
+        try:
+            for _ in range(200):
+                told.clear()
+                threading.Timer(0.01, kill).start()
+                # As the main thread waits for the days, which nothing but a signal ends.
+                late += not told.wait(0.5)
+        finally:
+            over.set()
+            signal.signal(signal.SIGTERM, before)
+
+    assert late == 0
+    assert all(day.result() is None for day in days)
 
 
 # --- the DAG, with small stages
