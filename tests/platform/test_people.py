@@ -178,24 +178,6 @@ def settings(stack: Stack, **changed: str) -> Iterator[None]:
         stack.run(*up)
 
 
-def test_the_password_in_env_is_the_one_that_counts_and_users_stay(
-    stack: Stack, people: dict[str, Airflow]
-) -> None:
-    old = stack.setting("AIRFLOW_ADMIN_PASSWORD")
-    with settings(stack, AIRFLOW_ADMIN_PASSWORD="another-one-now"):  # noqa: S106 - a test's
-        found = [
-            token(stack, *login)
-            for login in (
-                ("admin", old),
-                ("admin", "another-one-now"),
-                ("anna", password_of("anna")),
-            )
-        ]
-
-    assert [HTTPStatus.UNAUTHORIZED, HTTPStatus.CREATED, HTTPStatus.CREATED] == found
-    assert HTTPStatus.OK == status(people["Admin"], "GET", "/auth/fab/v1/users")
-
-
 def gateway(stack: Stack) -> str:
     """Return the address of this machine that the API server reaches it by."""
     container = stack.run("docker", "compose", "ps", "--quiet", "api-server").stdout.strip()
@@ -225,25 +207,43 @@ def roles_of(url: str, name: str) -> tuple[str, list[str]]:
         return me.json()["username"], may
 
 
-def test_groups_at_an_issuer_give_roles_whatever_the_name(stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def changed(stack: Stack) -> Iterator[str]:
+    """Another password, and people at an issuer; return the password of before.
+
+    Both at once: each change starts most of the services again.
+    """
     url = f"http://localhost:{stack.setting('AIRFLOW_PORT')}"
     groups = {"approvers": ["anna", "admin"], "ops": ["olaf"], "": ["nobody"]}
+    before = stack.setting("AIRFLOW_ADMIN_PASSWORD")
     with issuer(gateway(stack), f"{url}/auth/oauth-authorized/oidc", groups) as address:
         oidc = {
             "OIDC_ISSUER": address,
             "OIDC_CLIENT_SECRET": SECRET,
             "OIDC_ROLES": "approvers=Approver,ops=Operator",
         }
-        with settings(stack, **oidc):
-            found = {name: roles_of(url, name) for name in ("anna", "olaf", "admin", "nobody")}
-            own = token(stack, "admin", stack.setting("AIRFLOW_ADMIN_PASSWORD"))
-            named = ["--username", found["anna"][0]]
-            reset = stack.airflow_users("reset-password", *named, password=PASSWORD)
-            by_password = token(stack, found["anna"][0], PASSWORD)
-            stack.change(OIDC_OTHERS="Viewer")
-            stack.run("docker", "compose", "up", "--wait", "--no-deps", "api-server")
-            others = roles_of(url, "nobody")
-            stack.change(OIDC_OTHERS="none")
+        with settings(stack, AIRFLOW_ADMIN_PASSWORD="another-one-now", **oidc):  # noqa: S106 - a test's
+            yield before
+
+
+def test_the_password_in_env_is_the_one_that_counts_and_users_stay(
+    stack: Stack, people: dict[str, Airflow], changed: str
+) -> None:
+    logins = (("admin", changed), ("admin", "another-one-now"), ("anna", password_of("anna")))
+    found = [token(stack, *login) for login in logins]
+
+    assert [HTTPStatus.UNAUTHORIZED, HTTPStatus.CREATED, HTTPStatus.CREATED] == found
+    assert HTTPStatus.OK == status(people["Admin"], "GET", "/auth/fab/v1/users")
+
+
+@pytest.mark.usefixtures("changed")
+def test_groups_at_an_issuer_give_roles_whatever_the_name(stack: Stack) -> None:
+    url = f"http://localhost:{stack.setting('AIRFLOW_PORT')}"
+    found = {name: roles_of(url, name) for name in ("anna", "olaf", "admin", "nobody")}
+    own = token(stack, "admin", stack.setting("AIRFLOW_ADMIN_PASSWORD"))
+    named = ["--username", found["anna"][0]]
+    reset = stack.airflow_users("reset-password", *named, password=PASSWORD)
+    by_password = token(stack, found["anna"][0], PASSWORD)
 
     assert {
         "anna": ("anna@issuer.example.org <anna>", ["answer", "see DAGs"]),
@@ -255,6 +255,17 @@ def test_groups_at_an_issuer_give_roles_whatever_the_name(stack: Stack) -> None:
     assert HTTPStatus.CREATED == own
     assert "password reset successfully" in reset.stdout
     assert HTTPStatus.UNAUTHORIZED == by_password
+
+
+@pytest.mark.usefixtures("changed")
+def test_who_is_in_no_group_has_the_role_that_env_gives_to_all_others(stack: Stack) -> None:
+    try:
+        stack.change(OIDC_OTHERS="Viewer")
+        stack.run("docker", "compose", "up", "--wait", "--no-deps", "api-server")
+        others = roles_of(f"http://localhost:{stack.setting('AIRFLOW_PORT')}", "nobody")
+    finally:
+        stack.change(OIDC_OTHERS="none")
+
     assert ("nobody@issuer.example.org <nobody>", ["see DAGs"]) == others
 
 
