@@ -10,11 +10,10 @@ from pathlib import Path
 from statistics import median
 
 from support import REPOSITORY
-from support.environment import CACHE
+from support.environment import environment
 from support.watched import EVERY, Measured, measured
 
 from microstage.data_folder import DataFolder
-from microstage.engines.process import environment
 from microstage.errors import StageError
 from microstage.pipelines import Pipeline
 
@@ -30,7 +29,7 @@ COMPARED = (
 
 def python() -> Path:
     """Return the Python that has the peers' packages. Raises StageError (75)."""
-    return environment(PEERS.name, PEERS / "requirements.txt", CACHE)
+    return environment(PEERS.name, PEERS / "requirements.txt")
 
 
 def peer(command: Path, work: str, data: Path) -> tuple[float, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support import REPOSITORY
-from support.environment import CACHE
+from support.environment import environment
 from support.settings import setting
 
 from microstage.contract import Engine, Run, run_job
@@ -30,7 +30,7 @@ def process_engine(data: DataFolder, job: Job) -> tuple[str, Engine]:
     """Return the id of the job's program, and what runs it as a process."""
     program = process.find_program(job.row, CONTAINERS)
     requirements = program.with_name("requirements.txt")
-    python = process.environment(program.parent.name, requirements, CACHE)
+    python = environment(program.parent.name, requirements)
     engine = process.ProcessEngine(data, python, program, FRAME, log)
     return process.program_id(program, FRAME), engine
 

