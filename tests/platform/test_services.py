@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,22 +149,33 @@ def test_the_files_that_services_are_given_are_as_env_says(stack: Stack) -> None
             assert stack.setting(name) == found
 
 
+@pytest.fixture(scope="module")
+def reached(services: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
+    """Which others each service reaches; asked for all at once, as a wall takes long to answer."""
+
+    def by(name: str) -> set[str]:
+        others = {
+            f"{address}:{port}": other
+            for other, ports in PORTS.items()
+            for address in addresses(services[other])
+            for port in ports
+            if other != name
+        }
+        beside = f"--network=container:{services[name]['Id']}"
+        program = ["--entrypoint=python3", f"microstage/base:{VERSION}", "-c", CONNECT]
+        return {
+            others[address] for address in docker("run", "--rm", beside, *program, *others).split()
+        }
+
+    with ThreadPoolExecutor(len(REACHED)) as pool:
+        return dict(zip(REACHED, pool.map(by, REACHED), strict=True))
+
+
 @pytest.mark.parametrize("name", REACHED)
 def test_a_service_reaches_those_that_it_talks_with_and_no_other(
-    services: dict[str, dict[str, Any]], name: str
+    reached: dict[str, set[str]], name: str
 ) -> None:
-    others = {
-        f"{address}:{port}": other
-        for other, ports in PORTS.items()
-        for address in addresses(services[other])
-        for port in ports
-        if other != name
-    }
-    beside = f"--network=container:{services[name]['Id']}"
-    program = ["--entrypoint=python3", f"microstage/base:{VERSION}", "-c", CONNECT]
-    found = docker("run", "--rm", beside, *program, *others).split()
-
-    assert REACHED[name] == {others[address] for address in found}
+    assert REACHED[name] == reached[name]
 
 
 def test_what_needs_no_way_out_has_none(services: dict[str, dict[str, Any]]) -> None:
