@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -69,6 +69,13 @@ class Subject:
         """The stage's own command on its real inputs. `options` are those of Engine.execute."""
         inputs: Mapping[str, Input] = options.pop("inputs", self.inputs)
         return shown(self._execute(inputs, **options))
+
+    def refused(
+        self, command: Sequence[str] | None = None, inputs: Mapping[str, Input] | None = None
+    ) -> Result:
+        """A run that is to be refused for its command or its inputs, before it does anything."""
+        given = self.inputs if inputs is None else inputs
+        return shown(self._answer(command or self.command, given))
 
     @cached_property
     def plain(self) -> Result:
@@ -197,11 +204,14 @@ class Subject:
                 assert isinstance(content, bytes)
                 files[file.partition("/")[2]] = harm(content)
             inputs[name] = files
-        # What is wrong with a file is no matter of the container; of an image that somebody brings,
-        # no more is known than that it is one.
+        return self._answer(self.command, inputs)
+
+    def _answer(self, command: Sequence[str], inputs: Mapping[str, Input]) -> Result:
+        # What is wrong with a word or a file is no matter of the container; of an image that
+        # somebody brings, no more is known than that it is one.
         if self.case.image in PACKAGES and not self.row.network:
-            return self._warm.execute(self.case.image, self.command, inputs)
-        return self._execute(inputs)
+            return self._warm.execute(self.case.image, command, inputs)
+        return self._execute(inputs, command=command)
 
     def start_run(
         self, inputs: Mapping[str, Input], **options: Any

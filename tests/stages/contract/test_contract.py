@@ -110,7 +110,7 @@ def test_an_unknown_verb_is_wrong_usage(subject: Subject) -> None:
 
     Mend: exit with 64 for a verb that is unknown; name it in the last line on stderr.
     """
-    require_sentence(subject.run(command=["dance"], inputs={}), USAGE, "dance")
+    require_sentence(subject.refused(["dance"], {}), USAGE, "dance")
 
 
 def test_an_unknown_parameter_is_wrong_usage(subject: Subject) -> None:
@@ -120,7 +120,7 @@ def test_an_unknown_parameter_is_wrong_usage(subject: Subject) -> None:
 
     Mend: exit with 64 for a parameter that is unknown; name it in the last line on stderr.
     """
-    require_sentence(subject.run(command=[*subject.command, "--dance", "1"]), USAGE, "dance")
+    require_sentence(subject.refused([*subject.command, "--dance", "1"]), USAGE, "dance")
 
 
 def test_it_runs(subject: Subject) -> None:
@@ -474,7 +474,7 @@ def test_a_missing_directory_is_refused_with_66(subject: Subject, folder: str) -
     """
     subject.started()
     inputs = {k: v for k, v in subject.inputs.items() if k.partition("/")[0] != folder}
-    result = subject.run(inputs=inputs)
+    result = subject.refused(inputs=inputs)
     if subject.row.network and subject.same(result):
         pytest.skip(f"it does without {folder}/")
     require_sentence(result, NO_INPUT, folder)
