@@ -183,7 +183,7 @@ def _move_aside(staging: Path, target: Path) -> None:
     except OSError:
         old.rename(target)
         raise
-    remove(old)
+    discard(old)
 
 
 def remove(path: Path) -> None:
@@ -195,9 +195,9 @@ def remove(path: Path) -> None:
 
 
 def discard(staging: Path) -> None:
-    """Remove a directory that an earlier try, should it be alive, may be about to publish.
+    """Remove a directory that an earlier try, or a later one, may be about to put in a place.
 
-    It loses its name first: what is half removed is never put in a place.
+    It loses its name first: what is half removed is never put there.
     """
     gone = staging.with_name(f".{uuid.uuid4().hex}")
     with suppress(FileNotFoundError):

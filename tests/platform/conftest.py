@@ -1,4 +1,4 @@
-"""One running stack for all end-to-end tests: a clone of its own, with its own name and ports."""
+"""A running stack for the end-to-end tests: one for each worker, a clone with a name of its own."""
 
 import os
 import shutil

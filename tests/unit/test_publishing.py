@@ -87,6 +87,30 @@ def test_a_try_that_died_between_two_renames_loses_nothing(run: RunJob, data: Da
     assert "a model" == (data.root / "models/day/model.txt").read_text()
 
 
+def test_what_a_try_had_half_removed_when_it_died_never_comes_back(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: Path) -> None:
+        raise OSError(errno.EINVAL, "not here")
+
+    def dies(path: Path, **_: object) -> None:
+        (path / "model.txt").unlink()
+        raise KeyboardInterrupt
+
+    run(stage())
+    with monkeypatch.context() as broken:
+        broken.setattr(publishing, "_exchange", unsupported)
+        broken.setattr("shutil.rmtree", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run(stage(model="new"), params={"seed": 2})
+    (data.root / "models/day").rename(data.root / "taken-away")  # as by a person
+    with pytest.raises(StageError):
+        run(fail)
+
+    assert "new" == (data.root / "taken-away/model.txt").read_text()
+    assert not (data.root / "models/day").exists()
+
+
 def test_a_retry_clears_what_earlier_tries_of_the_task_left_and_nothing_else(
     run: RunJob, data: DataFolder
 ) -> None:
