@@ -9,9 +9,6 @@ from images import Builder
 from slow_pipeline import Slow
 from stack import ROOT, Stack, clone_to, docker, wait_until
 
-# What counts on a demo that nobody has gone on from comes first, and what takes longest.
-FIRST = ("test_end_to_end", "test_story")
-
 # Files whose tests of the stack are long: these wait for what is dead or slow on purpose.
 FAULTS = (
     "test_at_once",
@@ -26,7 +23,6 @@ FAULTS = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the stack, takes it apart, or builds images: parts of scripts/test."""
-    items.sort(key=lambda item: (*FIRST, item.path.stem).index(item.path.stem))
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.path.stem in FAULTS and {"stack", "databases"} & fixtures:
