@@ -97,9 +97,7 @@ def guessed(stack: Stack, people: dict[str, Airflow]) -> dict[str, Any]:
     with ThreadPoolExecutor(50) as at_once:
         guesses = list(at_once.map(lambda n: token(stack, "vera", f"guess {n}"), range(50)))
     with httpx.Client(follow_redirects=True, timeout=120) as browser:
-        right = {"username": "vera", "password": password_of("vera")}
-        form = browser.get(f"{people['Viewer'].url}/auth/login/")
-        by_form = browser.post(form.url, data={**Form(form.text).fields, **right})
+        by_form = fill_in(browser, people["Viewer"].url, "vera")
     return {
         "guesses": guesses,
         "by form": by_form,
@@ -147,6 +145,13 @@ def token(stack: Stack, name: str, password: str) -> int:
     return httpx.post(url, json=login, timeout=120).status_code
 
 
+def fill_in(browser: httpx.Client, url: str, name: str) -> httpx.Response:
+    """Log in by Airflow's own form, with the right password; return what comes then."""
+    form = browser.get(f"{url}/auth/login/")
+    right = {"username": name, "password": password_of(name)}
+    return browser.post(form.url, data={**Form(form.text).fields, **right})
+
+
 def test_guessing_is_refused_by_token_and_form_alike_and_the_right_password_works_later(
     stack: Stack, people: dict[str, Airflow], guessed: dict[str, Any]
 ) -> None:
@@ -161,9 +166,7 @@ def test_guessing_is_refused_by_token_and_form_alike_and_the_right_password_work
     assert HTTPStatus.CREATED == guessed["another"]
     wait_until(lambda: token(stack, "vera", password_of("vera")) == HTTPStatus.CREATED)
     with httpx.Client(follow_redirects=True, timeout=120) as browser:
-        form = browser.get(f"{url}/auth/login/")
-        right = {"username": "vera", "password": password_of("vera")}
-        browser.post(form.url, data={**Form(form.text).fields, **right})
+        fill_in(browser, url, "vera")
         assert HTTPStatus.OK == browser.get(f"{url}/api/v2/dags").status_code
 
 

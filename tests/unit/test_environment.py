@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from support import environment as module
 from support.environment import environment
 
 from microstage.errors import StageError
@@ -15,7 +14,7 @@ from microstage.errors import StageError
 @pytest.fixture(autouse=True)
 def uv(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that the tests' own environment was made by, as the locked one takes a network."""
-    monkeypatch.setattr(module, "find_uv", lambda _: Path(sys.prefix, "bin", "uv"))
+    monkeypatch.setattr("support.environment.find_uv", lambda _: Path(sys.prefix, "bin", "uv"))
 
 
 def test_an_environment_is_made_once_for_each_lock(tmp_path: Path) -> None:

@@ -61,14 +61,20 @@ def test_a_directory_is_replaced_in_one_step_under_a_reader(run: RunJob, data: D
     assert {"a model", "new"} == seen
 
 
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_that_cannot_swap_is_published_to_all_the_same(
-    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def cannot_swap(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the file system refuse to exchange two directories."""
+
     def unsupported(*_: Path) -> None:
         raise OSError(number, "not here")
 
     monkeypatch.setattr(publishing, "_exchange", unsupported)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_that_cannot_swap_is_published_to_all_the_same(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    cannot_swap(monkeypatch, number)
     run(stage())
     run(stage(model="new"), params={"seed": 2})
 
@@ -90,16 +96,13 @@ def test_a_try_that_died_between_two_renames_loses_nothing(run: RunJob, data: Da
 def test_what_a_try_had_half_removed_when_it_died_never_comes_back(
     run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unsupported(*_: Path) -> None:
-        raise OSError(errno.EINVAL, "not here")
-
     def dies(path: Path, **_: object) -> None:
         (path / "model.txt").unlink()
         raise KeyboardInterrupt
 
     run(stage())
     with monkeypatch.context() as broken:
-        broken.setattr(publishing, "_exchange", unsupported)
+        cannot_swap(broken, errno.EINVAL)
         broken.setattr("shutil.rmtree", dies)
         with pytest.raises(KeyboardInterrupt):
             run(stage(model="new"), params={"seed": 2})
