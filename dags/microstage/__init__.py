@@ -5,6 +5,7 @@ Imports go one way, from the bottom of this list to its top:
     errors        exit codes, and one sentence for every failure
     data_folder   paths, files and digests of a pipeline's data
     alone         one at a time: what copies the data folder, and what clears it
+    keys          the keys of a table in TOML
     table         a row of the table of stages, checked
     pipelines     dags/stages.toml and dags/pipelines/*.toml: the rows of each pipeline
     last_good     the table as it was when it was last whole
@@ -24,6 +25,7 @@ Imports go one way, from the bottom of this list to its top:
     clearing      containers, removed: of what has ended, was killed, or is nobody's
     engines/      what a job is run in: process, output, usage, attended, taken, container, days
     day           which day a run is for
+    placement     where Airflow runs a row's task
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
     memory        memory for a try after one that ran out of it

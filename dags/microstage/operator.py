@@ -35,6 +35,7 @@ from microstage.jobs import Job, resolve
 from microstage.last_good import load_for_run
 from microstage.memory import Memory
 from microstage.pipelines import DEFAULT, folder_of
+from microstage.placement import placement
 from microstage.schedule import DS, RETRIES, RETRY_DELAY
 from microstage.tries import Claim
 
@@ -103,9 +104,8 @@ class StageOperator(DockerOperator):
         retry_delay: timedelta = RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            image="", mount_tmp_dir=False, retries=retries, retry_delay=retry_delay, **kwargs
-        )
+        kwargs = {**placement(pipeline, stage or kwargs["task_id"]), "retries": retries, **kwargs}
+        super().__init__(image="", mount_tmp_dir=False, retry_delay=retry_delay, **kwargs)
         self.stage = stage or self.task_id
         self.pipeline = pipeline
         self.ds = ds

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from microstage.errors import USAGE, StageError
-from microstage.table import More, Row, check_networks, check_rows, checked
+from microstage.keys import checked
+from microstage.table import More, Row, check_networks, check_rows
 
 DEFAULT = "default"  # the pipeline of stages.toml, whose DAGs and folders have no prefix
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # of a pipeline, and so of a file

@@ -16,6 +16,7 @@ from microstage.day import day_of_run
 from microstage.errors import USAGE, StageError
 from microstage.last_good import last_whole
 from microstage.pipelines import NAME, Pipeline, check_name, load_pipeline, pipeline_names
+from microstage.placement import unplaced
 
 # The day of a run, as a value of `ds`: a function, which Airflow calls where it renders templates.
 DS: Any = day_of_run
@@ -59,7 +60,7 @@ def faults() -> list[str]:
     """Return what is wrong with the files of pipelines, one sentence each."""
     names = pipeline_names()
     checked = [checked_pipeline(name) for name in names]
-    found = {said for one in checked for said in (one.fault, one.notice) if said}
+    found = {said for one in checked for said in (one.fault, one.notice, unplaced(one)) if said}
     for name in names[1:]:
         try:
             check_name(name, {})  # pipelines/default.toml is nobody's

@@ -12,18 +12,23 @@ from typing import Any
 
 from microstage.data_folder import MANIFEST, is_inner_path
 from microstage.errors import USAGE, StageError
+from microstage.keys import checked
 
+QUEUE = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # of workers, which are told them by comma
 WORD = "[A-Za-z][A-Za-z0-9_-]*"  # of a command line
 IMAGE = "[A-Za-z0-9][A-Za-z0-9._/:@+-]*"  # the engine says more of it
 PLACEHOLDER = re.compile(r"\{\w*\}")
 UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")  # no process can be given it
-MOST = {"cpus": 4096, "pids": 2**22}  # Linux has no more
+MOST = {"cpus": 4096, "pids": 2**22, "gpus": 64}  # Linux has no more
 LEAST_MEMORY, MOST_MEMORY = 6 * 2**20, 2**50  # bytes; the engine wants the former
 
 Param = str | int | float | bool
 
 # What a row that is like another takes from it, unless it says so itself.
-INHERITED = ("image", "verb", "work", "reads", "params", "limits", "network", "optional", "always")
+INHERITED = (
+    *("image", "verb", "work", "reads", "params", "limits", "network", "optional", "always"),
+    *("queue", "gpus"),
+)
 
 
 class More(dict[str, Any]):
@@ -56,6 +61,8 @@ class Row:
     network: str = ""  # "bridge", or a network of the compose project; without one there is none
     env: tuple[str, ...] = ()  # variables of the platform's environment that come with it
     optional: tuple[str, ...] = ()  # names among `reads` that may be absent
+    queue: str = ""  # whose workers run it; without one it runs where all tasks do
+    gpus: int = 0
     always: bool = False  # its work is outside the data folder: run it although nothing changed
     work: str = ""  # the kind of work, as images name it in their label org.microstage.work
     like: str = ""  # the row that its image comes from: to swap one is to swap both
@@ -125,7 +132,7 @@ def check_networks(file: str, networks: object) -> dict[str, tuple[str, ...]]:
 def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, ...]]) -> Row:
     keys = {"image": str, "verb": str, "reads": dict, "writes": dict, "params": dict}
     more = {"network": (bool, str), "optional": list, "always": bool, "work": str, "like": None}
-    row = checked(where, row, {**keys, "limits": dict}, more)
+    row = checked(where, row, {**keys, "limits": dict}, {**more, "queue": str, "gpus": int})
     writes = checked(f"{where}, writes", row["writes"], {"to": str, "files": list})
     for key, pattern in (("image", IMAGE), ("verb", WORD)):
         if not re.fullmatch(pattern, row[key]):
@@ -150,6 +157,8 @@ def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, .
         network = "bridge" if network else ""
     if network not in networks:
         raise StageError(USAGE, f"{where}: there is no [networks.{network}] in the table.")
+    queue, gpus = row.get("queue", ""), row.get("gpus", 0)
+    check_placement(where, queue, gpus, network)
     return Row(
         stage=name,
         image=row["image"],
@@ -162,11 +171,27 @@ def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, .
         network=network,
         env=networks[network],
         optional=tuple(row.get("optional", [])),
+        queue=queue,
+        gpus=gpus,
         always=row.get("always", False),
         work=row.get("work", ""),
         like=row.get("like", ""),
         where=where,
     )
+
+
+def check_placement(where: str, queue: str, gpus: int, network: str) -> None:
+    """Raise StageError (64) for a row that no host could run."""
+    if queue and not re.fullmatch(QUEUE, queue):
+        raise StageError(USAGE, f"{where}: {queue!r} is no name of a queue.")
+    if queue and network not in ("", "bridge"):
+        raise StageError(
+            USAGE,
+            f"{where}: its network {network} is on the machine of docker-compose.yml alone, so it "
+            "can have no queue.",
+        )
+    if not 0 <= gpus <= MOST["gpus"]:
+        raise StageError(USAGE, f"{where}: gpus must be from 0 to {MOST['gpus']}.")
 
 
 def check_params(where: str, params: Mapping[str, object]) -> None:
@@ -181,38 +206,6 @@ def check_params(where: str, params: Mapping[str, object]) -> None:
             raise StageError(
                 USAGE, f"{where}: the parameter {key} holds what is no text: {value!r}."
             )
-
-
-def checked(
-    where: str, value: object, required: dict[str, Any], optional: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Return a table with these keys, of these kinds (None: any). Raises StageError (64)."""
-    known = {**required, **(optional or {})}
-    if not isinstance(value, dict):
-        raise StageError(USAGE, f"{where} must be a table with {', '.join(known)}.")
-    if missing := [key for key in required if key not in value]:
-        raise StageError(USAGE, f"{where} lacks {', '.join(missing)}.")
-    for key, item in value.items():
-        if key not in known:
-            raise StageError(
-                USAGE, f"{where} has an unknown key {key!r}; known are {', '.join(known)}."
-            )
-        kind = known[key]
-        if kind is None:
-            continue
-        either = kind if isinstance(kind, tuple) else (kind,)
-        if not isinstance(item, kind) or (isinstance(item, bool) and bool not in either):
-            name = {
-                (str,): "a text",
-                (dict,): "a table",
-                (list,): "a list",
-                (bool,): "true or false",
-                (bool, str): "true or the name of a network",
-            }
-            raise StageError(USAGE, f"{where}: {key} must be {name.get(either, 'a number')}.")
-        if str in either and item == "":
-            raise StageError(USAGE, f"{where}: {key} is empty.")
-    return value
 
 
 def _limits(where: str, value: object) -> Limits:

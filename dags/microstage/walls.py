@@ -61,10 +61,11 @@ def network_of(network: str) -> str:
     return (network or "none") if network in ("", "bridge") else f"{install()}_{network}"
 
 
-def hardening(limits: Limits, *, network: str = "none") -> dict[str, Any]:
+def hardening(limits: Limits, *, network: str = "none", gpus: int = 0) -> dict[str, Any]:
     """Return the walls, as arguments of docker-py's create_host_config."""
     cpus = min(limits.cpus, os.cpu_count() or 1)  # the engine refuses more than there are
-    return {
+    asked = {"Driver": "", "Count": gpus, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}
+    return ({"device_requests": [asked]} if gpus else {}) | {
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

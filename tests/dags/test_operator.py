@@ -246,6 +246,11 @@ def test_what_the_engine_refuses_is_the_engines_and_a_retry(
     assert not isinstance(failed.value, AirflowFailException)
 
 
+def test_gpus_that_the_engine_has_not_are_one_sentence_and_no_retry(run_stage: RunStage) -> None:
+    with pytest.raises(AirflowFailException, match="asks for gpus, and this Docker Engine has"):
+        run_stage("ok", gpus=1)
+
+
 def test_work_that_is_done_is_not_done_again_and_returns_the_published_summary(
     run_stage: RunStage, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,8 @@ from stack import ROOT, Stack, docker
 from support.settings import read_env
 
 SECRET = re.compile(r"\w+_(PASSWORD|KEY|SECRET)|ALERT_SMTP|ALERT_URL")
-AIRFLOW = {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIRFLOW_SECRET_KEY"}
+AIRFLOW = {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_SECRET_KEY"}
+TOKENS = "AIRFLOW_SIGNING_KEY"
 ALERTS = {"ALERT_SMTP", "ALERT_URL"}
 MLFLOW = {"MLFLOW_DB_PASSWORD", "MLFLOW_ADMIN_PASSWORD", "MLFLOW_SECRET_KEY"}
 GIVEN: dict[str, set[str]] = {
@@ -22,9 +23,10 @@ GIVEN: dict[str, set[str]] = {
     "postgres": {"POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD"},
     "mlflow": MLFLOW | {"MLFLOW_STAGES_PASSWORD"},
     "airflow-init": {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY"},
-    "api-server": AIRFLOW | {"AIRFLOW_ADMIN_PASSWORD", "OIDC_CLIENT_SECRET"},
+    "api-server": AIRFLOW
+    | {TOKENS, "AIRFLOW_WORKER_SECRET", "AIRFLOW_ADMIN_PASSWORD", "OIDC_CLIENT_SECRET"},
     "guard": {"MLFLOW_TRACKING_PASSWORD"},
-    "scheduler": AIRFLOW | ALERTS,
+    "scheduler": AIRFLOW | {TOKENS} | ALERTS,
     "dag-processor": AIRFLOW | ALERTS,
     "triggerer": AIRFLOW | ALERTS,
     "reports": set(),

@@ -41,7 +41,7 @@ def body(row: Row, mounts: list[Mount], run: Run | None = None, **changed: Any) 
     host = HostConfig(
         "1.45",
         mounts=mounts,
-        **hardening(row.limits, network=row.network or "none"),
+        **hardening(row.limits, network=row.network or "none", gpus=row.gpus),
     )
     return {
         "User": "7:7",
@@ -69,6 +69,16 @@ def test_the_walls_are_those_that_docker_py_makes_of_them() -> None:
     expected = dict(HostConfig("1.45", **hardening(ROW.limits)))
 
     assert expected == host_config(ROW)
+
+
+def test_a_row_has_as_many_gpus_as_it_says() -> None:
+    row = replace(ROW, gpus=2)
+    sent = body(row, [mount("/in/raw", "raw")])
+
+    asked = composed(row, sent)["HostConfig"]["DeviceRequests"]
+    assert [(2, [["gpu"]])] == [(each["Count"], each["Capabilities"]) for each in asked]
+    with pytest.raises(RefusedError, match="another one, by HostConfig, a key that no row has"):
+        composed(ROW, sent)
 
 
 def test_a_container_has_directories_of_the_volume_and_the_secrets_of_its_row() -> None:

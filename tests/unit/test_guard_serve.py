@@ -28,7 +28,7 @@ def test_whoever_finds_the_socket_is_listened_to(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(socket.socket, "listen", record_and_listen)
     monkeypatch.setattr("guard.serve.AWAY_TRIES", 1)
     monkeypatch.setattr("guard.serve.AWAY_SECONDS", 0)
-    calls: Any = SimpleNamespace(owned=SimpleNamespace(sweep=sweep_without_engine))
+    calls: Any = SimpleNamespace(owned=SimpleNamespace(sweep=sweep_without_engine, unattended=0))
     with TemporaryDirectory() as folder:
         socket_path = Path(folder, "docker.sock")
         with pytest.raises(RefusedError, match="away"):

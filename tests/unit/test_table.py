@@ -147,3 +147,28 @@ def test_a_network_is_none_the_engines_or_one_of_the_table(
 def test_a_wrong_network_or_option_is_named(load: Load, text: str, sentence: str) -> None:
     with pytest.raises(StageError, match=sentence):
         load(text)
+
+
+def test_a_row_may_have_a_queue_and_gpus(load: Load) -> None:
+    row = load(f'{ROW}queue = "gpu"\ngpus = 2\n')["train"]
+
+    assert ("gpu", 2) == (row.queue, row.gpus)
+    assert ("", 0) == ((plain := load(ROW)["train"]).queue, plain.gpus)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f'{ROW}queue = "a,b"', "'a,b' is no name of a queue"),
+        (f'{ROW}queue = "-a"', "'-a' is no name of a queue"),
+        (f"{ROW}queue = 1", "queue must be a text"),
+        (f"{ROW}gpus = -1", "gpus must be from 0 to 64"),
+        (f"{ROW}gpus = true", "gpus must be a number"),
+        (f'{NETWORK}{ROW}network = "tracking"\nqueue = "gpu"', "its network tracking is on the"),
+    ],
+)
+def test_a_queue_and_gpus_that_no_host_has_are_refused(
+    load: Load, text: str, sentence: str
+) -> None:
+    with pytest.raises(StageError, match=sentence):
+        load(text)

@@ -1,7 +1,7 @@
 """Airflow, with what its tasks import already imported: `python3 preload.py scheduler`.
 
-LocalExecutor's workers are forks of the scheduler, a task is a fork of its worker, and the DAG
-processor forks for each file that it reads. What they inherit they need not import again and again;
+LocalExecutor's workers are forks of the scheduler, a task is a fork of its worker, on other hosts of
+an Edge worker, and the DAG processor forks for each file that it reads. What they inherit they need not import again and again;
 and of the modules in the DAGs' folder, which is read-only and may change at any time, the byte code
 is kept, so that only the first of them compiles one.
 https://docs.python.org/3/library/sys.html#sys.pycache_prefix
@@ -94,7 +94,7 @@ def follow() -> None:
 
 
 if __name__ == "__main__":
-    {"scheduler": rest, "dag-processor": follow}[sys.argv[1]]()
+    {"scheduler": rest, "dag-processor": follow}.get(sys.argv[1], lambda: None)()
     for library in LIBRARIES:
         import_module(library)
     sys.dont_write_bytecode, sys.pycache_prefix = False, "/tmp/byte-code"  # noqa: S108 - its own

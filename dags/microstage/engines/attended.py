@@ -18,11 +18,12 @@ from urllib3.exceptions import HTTPError
 from microstage.clearing import STOP_SECONDS
 from microstage.engines.output import Output, last_line, lines, logged
 from microstage.engines.usage import Usage
-from microstage.errors import TRY_AGAIN, LeftRunningError, StageError
+from microstage.errors import TRY_AGAIN, USAGE, LeftRunningError, StageError
 from microstage.exits import Exit
 from microstage.table import Row
 
 ENGINE_ERRORS = (DockerException, RequestException)
+NO_DEVICE = "could not select device driver"  # what the engine says where it has no GPU
 # What a connection that breaks comes as: docker-py reads some streams by itself.
 BROKEN = (RequestException, HTTPError, OSError)
 SEEN_SECONDS = 1.0
@@ -166,6 +167,12 @@ def engine_failure(error: Exception, engine: str) -> StageError:
     """One sentence for what went wrong between us and an engine, which people know by a name."""
     if isinstance(error, NotFound):
         return StageError(TRY_AGAIN, "The stage's container was removed while it ran.")
+    if isinstance(error, APIError) and NO_DEVICE in str(error.explanation):
+        return StageError(
+            USAGE,
+            "The row asks for gpus, and this Docker Engine has none: install the NVIDIA Container "
+            "Toolkit, give the row the queue of a host that has some, or leave out gpus.",
+        )
     if isinstance(error, APIError):
         return StageError(TRY_AGAIN, f"The Docker Engine refused: {error.explanation or error}.")
     return StageError(

@@ -189,7 +189,7 @@ class ContainerEngine:
             "inputs": identity(read_inputs(self.data, job)),
             "owner": self.data.owner,
             "env": sorted(job.row.env),
-            "walls": hardening(limits, network=network),
+            "walls": hardening(limits, network=network, gpus=job.row.gpus),
             "seconds": limits.timeout,
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
@@ -213,7 +213,11 @@ class ContainerEngine:
             labels=labels(job, self.run, seconds, **marks),
             host_config=client.create_host_config(
                 mounts=mounts,
-                **hardening(job.row.limits, network=network_mode(client, job.row.network)),
+                **hardening(
+                    job.row.limits,
+                    network=network_mode(client, job.row.network),
+                    gpus=job.row.gpus,
+                ),
             ),
         )
         return str(created["Id"])

@@ -31,7 +31,7 @@ class Calls:
         self._settings = settings
         self._engine = engine
         self._tables = tables
-        self.owned = Owned(engine, settings.install, settings.most)
+        self.owned = Owned(engine, settings.install, settings.most, settings.unattended)
 
     def __getitem__(self, name: str) -> Callable[[Request, str], Awaitable[Reply]]:
         found: Callable[[Request, str], Awaitable[Reply]] = getattr(self, f"_{name}")

@@ -49,6 +49,7 @@ API_NAMES = {
     "tmpfs": "Tmpfs",
     "network_mode": "NetworkMode",
     "log_config": "LogConfig",
+    "device_requests": "DeviceRequests",
 }
 # What docker-py says besides, always.
 PLAIN = {
@@ -137,9 +138,9 @@ def _with_memory(row: Row, asked: object) -> Row:
 
 def host_config(row: Row) -> dict[str, Any]:
     """Return the walls of a row, as the API has them."""
-    walls = hardening(row.limits, network=network_of(row.network))
-    log = {key.capitalize(): value for key, value in walls["log_config"].items()}
-    return {API_NAMES[key]: value for key, value in walls.items()} | {"LogConfig": log}
+    walls = hardening(row.limits, network=network_of(row.network), gpus=row.gpus)
+    walls["log_config"] = {key.capitalize(): value for key, value in walls["log_config"].items()}
+    return {API_NAMES[key]: value for key, value in walls.items()}
 
 
 def networks(row: Row) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -15,15 +16,22 @@ from guard.refusals import RefusedError
 
 
 class Owned:
-    """The containers of this installation's guard, and how many there may be."""
+    """The containers of this installation's guard, and how many there may be.
 
-    def __init__(self, engine: Engine, install: str, most: int) -> None:
+    unattended: seconds for which one may be without anybody who listens to it; 0: its deadline
+    counts alone.
+    """
+
+    def __init__(self, engine: Engine, install: str, most: int, unattended: int = 0) -> None:
         self._engine = engine
         self._mark = f"{OURS}={install}"
         self._install = install
         self._most = most
         self._coming = 0
+        self.unattended = unattended
         self._seen: set[str] = set()
+        self._listening: Counter[str] = Counter()
+        self._alone: dict[str, float] = {}  # since when nobody has listened
 
     async def check(self, container: str) -> None:
         """Raise RefusedError, as if it were not there, for a container that is not ours."""
@@ -38,6 +46,19 @@ class Owned:
     def forget(self, container: str) -> None:
         """Let go of one that has been removed."""
         self._seen.discard(container)
+        self._alone.pop(container, None)
+
+    @contextmanager
+    def heard(self, container: str) -> Iterator[None]:
+        """Know that somebody listens to it, or waits for its end."""
+        self._listening[container] += 1
+        try:
+            yield
+        finally:
+            self._listening[container] -= 1
+            if not self._listening[container]:
+                del self._listening[container]
+            self._alone[container] = time.monotonic()
 
     async def list(self, *labels: str) -> list[dict[str, Any]]:
         """Return our containers that have these labels, whether they run or not."""
@@ -48,21 +69,28 @@ class Owned:
         return list(answer.json)
 
     async def sweep(self) -> Sequence[str]:
-        """Remove our containers that are past their deadline; return their ids.
+        """Remove our containers that are past their deadline, or alone; return their ids.
 
-        Nobody waits for them any more: whoever did has been gone for longer than they may take.
+        Nobody waits for them any more: whoever did has been gone for longer than they may take. On
+        a host of several, another one may have begun anew what one that is alone does.
         """
-        now = time.time()
         overdue = []
         for each in await self.list("microstage.deadline"):
             until = each["Labels"]["microstage.deadline"]
-            if until.isdecimal() and int(until) < now:
+            if (until.isdecimal() and int(until) < time.time()) or self._is_left(each["Id"]):
                 path = f"/containers/{each['Id']}"
                 await self._engine.call("POST", f"{path}/stop", t="2")
                 await self._engine.call("DELETE", path, v="1", force="1")
                 self.forget(each["Id"])
                 overdue.append(each["Id"])
         return overdue
+
+    def _is_left(self, container: str) -> bool:
+        """Tell whether nobody has listened for too long; of one that is new here: since now."""
+        if not self.unattended or self._listening[container]:
+            return False
+        since = self._alone.setdefault(container, time.monotonic())
+        return time.monotonic() - since > self.unattended
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:

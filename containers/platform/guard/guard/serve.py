@@ -67,7 +67,7 @@ class Server:
         Raises RefusedError when the engine has been away for long: one that comes back under
         containers that it left running has a socket of the same name, which is not ours.
         """
-        away = 0
+        away, pause = 0, min(SWEEP_SECONDS, self._calls.owned.unattended / 6 or SWEEP_SECONDS)
         while away < AWAY_TRIES:
             try:
                 for container in await self._calls.owned.sweep():
@@ -75,7 +75,7 @@ class Server:
                 away = 0
             except RefusedError:
                 away += 1
-            await asyncio.sleep(AWAY_SECONDS if away else SWEEP_SECONDS)
+            await asyncio.sleep(AWAY_SECONDS if away else pause)
         raise RefusedError(f"The Docker Engine was away {away} times, {AWAY_SECONDS} s apart.")
 
     async def _client(self, reader: StreamReader, writer: StreamWriter) -> None:
@@ -102,8 +102,10 @@ class Server:
                 await self._log(request, named, reader, writer)
                 return
             working = asyncio.ensure_future(self._calls[name](request, named))
-            if name == "wait" and not await _outlasts(reader, working):
-                return
+            if name == "wait":
+                with self._calls.owned.heard(named):
+                    if not await _outlasts(reader, working):
+                        return
             status, content = await working
         except RefusedError as error:
             say(f"{error.status} for {asked}: {error}")
@@ -126,7 +128,8 @@ class Server:
             asyncio.ensure_future(_drop(reader)),
         ]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            with self._calls.owned.heard(container):
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
@@ -148,8 +151,9 @@ class Server:
                         await writer.drain()
 
         working = asyncio.ensure_future(copy())
-        if await _outlasts(reader, working):
-            await working
+        with self._calls.owned.heard(container):
+            if await _outlasts(reader, working):
+                await working
 
 
 async def _read(reader: StreamReader) -> Request:

@@ -47,6 +47,7 @@ class Settings:
     data: str  # the data folder on the engine's machine
     owner: str  # uid:gid, as which every stage runs
     most: int  # containers at once
+    unattended: int = 0  # seconds after which one that nobody listens to is removed; 0: never
     install: str = field(default_factory=install)
     engine: str = "/var/run/docker.sock"
     socket: str = "/run/guard/docker.sock"
@@ -65,4 +66,5 @@ class Settings:
         # to remove one that an earlier try left.
         tasks = int(os.environ.get("AIRFLOW_PARALLELISM") or 6)
         most = tasks * ((os.cpu_count() or 1) + 2)
-        return cls(os.environ["MICROSTAGE_HOST_DATA"].rstrip("/"), owner, most)
+        alone = int(os.environ.get("MICROSTAGE_UNATTENDED") or 0)
+        return cls(os.environ["MICROSTAGE_HOST_DATA"].rstrip("/"), owner, most, alone)
