@@ -55,9 +55,7 @@ def test_a_row_without_a_queue_is_run_where_all_tasks_are(
     assert before == placed() == (None, "default", 1)
 
 
-def test_who_writes_a_dag_has_the_last_word(
-    table: Table, executor: Callable[[str], None]
-) -> None:
+def test_who_writes_a_dag_has_the_last_word(table: Table, executor: Callable[[str], None]) -> None:
     executor(WORKERS)
     table(train=QUEUED)
 
