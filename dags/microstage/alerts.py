@@ -21,7 +21,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ SECRETS = Path("/run/secrets")
 MAX_REASON = 4000
 UNKNOWN = "It ended without a word: its process was killed, or somebody marked it as failed."
 TOLD = "alert"  # the XCom of a task that has told of its failure itself
+LEFT = "untold"  # that of one that could not: what it would have told
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,10 @@ def on_failure(context: Context) -> None:
         return
     try:
         alert = describe(context)
+        if not any(all(map(setting, settings)) for _, settings in CHANNELS.values()):
+            # Nobody to tell it to from here, as on a worker host: the DAG processor may have.
+            context["ti"].xcom_push(LEFT, alert.body)
+            return
         context["ti"].xcom_push(TOLD, alert.subject)
         tell(alert)
     except Exception:
@@ -170,7 +175,9 @@ def on_run_failure(context: Context) -> None:
         for task_id, state in states.items():
             if state == "failed" and not ti.xcom_pull(task_ids=task_id, key=TOLD):
                 task = ti.model_copy(update={"task_id": task_id, "try_number": 0})
-                tell(describe({**context, "ti": task}))
+                alert = describe({**context, "ti": task})
+                body = ti.xcom_pull(task_ids=task_id, key=LEFT)
+                tell(replace(alert, body=body) if body else alert)
     except Exception:
         log.exception("The alert could not be written.")
 

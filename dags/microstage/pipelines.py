@@ -98,9 +98,9 @@ def pipeline_path(name: str, table: Path | None = None) -> Path:
     return table if name == DEFAULT else table.parent / "pipelines" / f"{name}.toml"
 
 
-def pipeline_names() -> list[str]:
+def pipeline_names(table: Path | None = None) -> list[str]:
     """Return the names of all pipelines, the default one first, as the files' names have them."""
-    folder = pipeline_path("x").parent
+    folder = pipeline_path("x", table).parent
     return [DEFAULT, *sorted(path.stem for path in folder.glob("[!.]*.toml"))]
 
 
