@@ -222,9 +222,10 @@ def test_an_alert_that_cannot_be_sent_is_one_line_without_a_secret_and_changes_n
 class Supervisor:
     """What the DAG processor's supervisor answers: the tasks' states, and who has told."""
 
-    def __init__(self, states: dict[str, str], told: set[str]) -> None:
+    def __init__(self, states: dict[str, str], told: set[str], left: str = "") -> None:
         self.states = states
         self.told = told
+        self.left = left
 
     def send(self, msg: Any) -> Any:
         if isinstance(msg, GetTaskStates):
@@ -232,6 +233,8 @@ class Supervisor:
             return TaskStatesResult(task_states={msg.run_ids[0]: self.states})
         assert isinstance(msg, GetXComSequenceSlice | GetXCom)
         value = "a subject" if msg.task_id in self.told else None
+        if msg.key == alerts.LEFT:
+            value = self.left or None
         if isinstance(msg, GetXCom):
             return XComResult(key=msg.key, value=value)
         return XComSequenceSliceResult(root=[value] if value else [])
@@ -282,10 +285,24 @@ def test_the_dag_processor_does_not_repeat_what_is_known(
     assert [] == inbox.mails
 
 
+@pytest.mark.usefixtures("inbox")
 def test_a_task_that_told_of_its_failure_leaves_word_of_it(run_task: Run) -> None:
     run = run_task(65)
 
     assert "failed for 2013-01-16" in read_xcom(run, "stage", alerts.TOLD)
+
+
+def test_what_a_task_has_nobody_to_tell_to_the_dag_processor_tells_for_it(
+    run_task: Run, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    run = run_task(65)  # as on a worker host, which has no setting of alerts
+    left = read_xcom(run, "stage", alerts.LEFT)
+    inbox = request.getfixturevalue("inbox")
+    dag_processor(run, Supervisor({"stage": "failed"}, set(), left), monkeypatch)
+    [mail] = inbox.mails
+
+    assert mail["subject"].endswith("alerting.stage failed for 2013-01-16")
+    assert "stage: the reason, on row 7 (exit code 65, bad data)" in body(mail)
 
 
 def test_every_task_of_every_dag_has_alerts() -> None:

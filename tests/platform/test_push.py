@@ -1,16 +1,13 @@
 """Images for a team: into a registry, Debian's own here, and for another processor, emulated."""
 
 import json
-import os
 import struct
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from images import Builder, digests, files, inspect
+from registry import build_tools, serving
 from stack import docker
 
 # The processor that this machine has not: its name to Debian, to QEMU, and in ELF headers.
@@ -18,53 +15,17 @@ OTHER = {
     "amd64": ("arm64", "qemu-aarch64", 183),
     "arm64": ("amd64", "qemu-x86_64", 62),
 }
-TOOLS = r"""
-FROM debian
-RUN --mount=type=secret,id=ca_bundle \
-    apt="apt-get -qq -o Acquire::https::CAInfo=/run/secrets/ca_bundle -o APT::Sandbox::User=root" \
- && cd /var/tmp && $apt update && $apt download docker-registry qemu-user \
- && for deb in *.deb; do dpkg-deb --extract "$deb" /; done
-COPY <<EOF /registry.yml
-version: 0.1
-storage: {filesystem: {rootdirectory: /tmp}}
-http: {addr: ":5000"}
-EOF
-CMD ["docker-registry", "serve", "/registry.yml"]
-"""
 
 
 @pytest.fixture(scope="module")
 def tools(builder: Builder) -> str:
-    tag = builder.tag("tools")
-    bundle = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
-    proxies = [f"--build-arg={name}" for name in os.environ if name.lower().endswith("_proxy")]
-    subprocess.run(
-        [
-            *("docker", "buildx", "build", "--quiet", f"--tag={tag}", *proxies),
-            f"--build-context=debian=docker-image://{builder.prefix}/debian:trixie",
-            *(f"--secret=id=ca_bundle,src={bundle}", "-"),
-        ],
-        input=TOOLS.encode(),
-        capture_output=True,
-        check=True,
-    )
-    return tag
+    return build_tools(builder.tag("tools"), builder.prefix)
 
 
 @pytest.fixture(scope="module")
 def registry(tools: str) -> Iterator[str]:
-    container = docker("run", "--detach", "--rm", "--publish=127.0.0.1::5000", tools)
-    try:
-        address = docker("port", container, "5000")
-        for _ in range(50):
-            try:
-                urlopen(f"http://{address}/v2/")
-                break
-            except OSError:
-                time.sleep(0.1)
+    with serving(tools) as address:
         yield address
-    finally:
-        docker("rm", "--force", container)
 
 
 def test_a_pushed_image_comes_back_as_the_very_same(builder: Builder, registry: str) -> None:

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types, and is asked for values alone
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from support.settings import read_env
 
@@ -63,7 +65,8 @@ def test_an_env_is_for_its_owner_alone_and_has_every_setting(checkout: Path) -> 
     settings = make_env(checkout)
 
     assert stat.S_IMODE((checkout / ".env").stat().st_mode) == 0o600
-    assert [name for name, value in settings.items() if not value] == []
+    # Its default is in docker-compose.yml, and another one in docker-compose.workers.yml.
+    assert [name for name, value in settings.items() if not value] == ["AIRFLOW_EXECUTOR"]
 
 
 def test_the_guards_folder_is_for_the_group_that_may_use_docker(checkout: Path) -> None:
@@ -90,7 +93,7 @@ def test_a_new_env_leaves_ports_alone_that_are_taken(checkout: Path) -> None:
     ports = [int(value) for name, value in settings.items() if name.endswith("_PORT")]
     assert port not in ports
     assert int(settings["AIRFLOW_PORT"]) > port
-    assert 4 == len(set(ports))
+    assert 5 == len(set(ports))
 
 
 def test_two_installations_share_no_secret(checkout: Path) -> None:
@@ -100,7 +103,8 @@ def test_two_installations_share_no_secret(checkout: Path) -> None:
 
     secrets = [name for name in first if re.search("PASSWORD|KEY|SECRET", name)]
     secrets.remove("OIDC_CLIENT_SECRET")  # the issuer's
-    assert len(secrets) == 9
+    secrets.remove("WORKERS_TLS_KEY")  # drawn when there are workers
+    assert len(secrets) == 10
     assert [name for name in secrets if first[name] == second[name]] == []
     assert first["INSTALLATION_ID"] != second["INSTALLATION_ID"]
 
@@ -110,8 +114,14 @@ def test_what_is_secret_is_in_a_file_each_that_its_owner_alone_can_get_at(checko
     folder = checkout / ".secrets"
     files = {path.name: path.read_text() for path in folder.iterdir()}
 
-    secrets = {k: v for k, v in settings.items() if re.search("_(PASSWORD|KEY|SECRET)$", k)}
-    assert secrets.items() <= files.items()
+    secrets = {k: v for k, v in settings.items() if re.search("_(PASSWORD|KEY|SECRET|CERT)$", k)}
+    keys = {name for name, text in files.items() if text.startswith("-----BEGIN ")}
+    assert {"AIRFLOW_SIGNING_KEY", "WORKERS_TLS_KEY", "WORKERS_TLS_CERT"} == keys
+    assert secrets == {
+        name: text.splitlines()[1] if name in keys else text
+        for name, text in files.items()
+        if name in secrets
+    }
     assert {"ALERT_SMTP", "ALERT_URL"} == files.keys() - secrets.keys()
     assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
     # The owners of the containers that are given one are others.
@@ -171,9 +181,44 @@ def test_an_env_of_an_older_version_gets_what_it_lacks_and_keeps_what_it_has(
 
 
 def test_the_compose_file_uses_every_setting_and_no_other(checkout: Path) -> None:
-    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    files = ("docker-compose.yml", "docker-compose.workers.yml")
+    used = set(re.findall(r"\$\{(\w+)", "".join((ROOT / file).read_text() for file in files)))
 
-    assert set(make_env(checkout)) == used
+    assert set(make_env(checkout)) == used | {"COMPOSE_PROFILES"}  # which is compose's own
+
+
+def test_what_signs_tokens_is_an_ed25519_key(checkout: Path) -> None:
+    make_env(checkout)
+    key = load_pem_private_key((checkout / ".secrets/AIRFLOW_SIGNING_KEY").read_bytes(), None)
+
+    assert isinstance(key, Ed25519PrivateKey)
+
+
+def test_the_env_of_a_worker_host_gets_what_is_its_own_and_no_more(checkout: Path) -> None:
+    share = checkout / "share"
+    text = f"COMPOSE_FILE=worker.yml\nMICROSTAGE_DATA={share}\nMICROSTAGE_UID={os.getuid()}\n"
+    text += f"MICROSTAGE_GID={os.getgid()}\nAIRFLOW_WORKER_SECRET=known\nWORKER_NAME=far\n"
+    own = ("WORKER_SLOTS", "DOCKER_SOCKET", "DOCKER_GID", "GUARD_SOCKET")
+    (checkout / ".env").write_text(text + "".join(f"{name}=\n" for name in own))
+    settings = make_env(checkout)
+    files = {path.name for path in (checkout / ".secrets").iterdir()}
+
+    assert (checkout / ".env").read_text().startswith(text)
+    assert all(settings[name] for name in own)
+    assert int(settings["WORKER_SLOTS"]) >= 1
+    assert {"AIRFLOW_WORKER_SECRET"} == files
+    again = make_env(checkout)
+    assert settings == again
+
+
+def test_the_worker_file_uses_every_setting_that_a_worker_host_gets(checkout: Path) -> None:
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "worker.yml").read_text()))
+    script = (ROOT / "scripts/make_env").read_text()
+    written = script[
+        script.index("# For a worker host, as its .env.") : script.index(">worker.env")
+    ]
+
+    assert {name for name in used if not re.search(rf"\b{name}\b", written)} == set()
 
 
 def test_the_time_zone_is_one(checkout: Path) -> None:
@@ -201,7 +246,9 @@ def test_the_list_of_images_is_the_folders() -> None:
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     folders = {path.parent.name for path in ROOT.glob("containers/*/Dockerfile")}
-    assert set(listed[1::2]) - folders == {"airflow", "guard", "mail", "mlflow", "postgres"}
+    assert set(listed[1::2]) - folders == {
+        *["airflow", "gateway", "guard", "mail", "mlflow", "postgres"]
+    }
     assert folders <= set(listed[1::2])
 
 

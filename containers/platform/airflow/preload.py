@@ -1,6 +1,6 @@
 """Airflow, with what its tasks import already imported: `python3 preload.py scheduler`.
 
-LocalExecutor's workers are forks of the scheduler, a task is a fork of its worker (an Edge worker's,
+LocalExecutor's workers are forks of the scheduler, a task is a fork of its worker (of an Edge one,
 too), and the DAG processor forks for each file that it reads. What they inherit they need not
 import again and again; and of the modules in the DAGs' folder, which is read-only and may change at
 any time, the byte code is kept, so that only the first of them compiles one.
