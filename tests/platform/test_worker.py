@@ -37,7 +37,7 @@ def worker(stack: Stack) -> Iterator[None]:
     stack.run(*up)
     yield
     stack.run("docker", "compose", "rm", "--stop", "--force", "worker")
-    stack.change(AIRFLOW_EXECUTOR="")
+    stack.change(AIRFLOW_EXECUTOR="LocalExecutor")
     stack.run(*up)
 
 

@@ -65,8 +65,7 @@ def test_an_env_is_for_its_owner_alone_and_has_every_setting(checkout: Path) -> 
     settings = make_env(checkout)
 
     assert stat.S_IMODE((checkout / ".env").stat().st_mode) == 0o600
-    # Its default is in docker-compose.yml, and another one in docker-compose.workers.yml.
-    assert [name for name, value in settings.items() if not value] == ["AIRFLOW_EXECUTOR"]
+    assert [name for name, value in settings.items() if not value] == []
 
 
 def test_the_guards_folder_is_for_the_group_that_may_use_docker(checkout: Path) -> None:

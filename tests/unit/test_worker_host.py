@@ -9,6 +9,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from email.utils import formatdate
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -114,8 +115,8 @@ def test_the_control_host_is_known_by_its_certificate_alone(
 def test_a_control_host_whose_clock_is_off_is_told(
     control: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = time.time() + 60
-    monkeypatch.setattr("support.worker_host.time.time", lambda: late)
+    said = formatdate(time.time() - 60, usegmt=True)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "date_time_string", lambda *_: said)
 
     with pytest.raises(StageError, match=r"The clock of https://127.0.0.1:\d+ is -6\d s off"):
         check_control(*control)
