@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,12 +33,33 @@ def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for mount, source in job.sources.items():
         directory = data.path(source)
-        found = list(published_files(directory)) if directory.is_dir() else []
+        found = _files(directory, 0 if job.is_optional(mount) else patience())
         if not found and not job.is_optional(mount):
             missing = "is empty" if directory.is_dir() else "does not exist"
             raise NoInputError(f"{job.shown(source)} {missing}: {_who_writes(job, source)}")
         files.update({f"{mount}/{file}": directory / file for file in found})
     return files
+
+
+def patience() -> float:
+    """Return the seconds for which an input that is missing is looked for again.
+
+    Where several hosts share the data, what one has just published another may not see yet:
+    https://man7.org/linux/man-pages/man5/nfs.5.html, data and metadata coherence.
+    """
+    return float(os.environ.get("MICROSTAGE_PATIENCE") or 0)
+
+
+def _files(directory: Path, seconds: float) -> list[str]:
+    """Return the files of an input; an empty list when none has come within so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        found = list(published_files(directory)) if directory.is_dir() else []
+        if found or time.monotonic() >= until:
+            return found
+        time.sleep(0.5)
+        with suppress(OSError), os.scandir(directory.parent):
+            pass  # opening it has its attributes fetched anew
 
 
 def _who_writes(job: Job, source: str) -> str:

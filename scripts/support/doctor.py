@@ -37,6 +37,7 @@ CHECKS = (
     Check("images", engine.images),  # the table's and the services' images are there
     Check("services", engine.services),  # each is up and healthy, with the image that is there now
     Check("containers", engine.containers),  # none is left that nobody waits for
+    Check("workers", tasks.workers),  # each is heard of, and each queue has one
     Check("tasks", tasks.stuck),  # none waits or runs for ever
 )
 

@@ -76,9 +76,10 @@ def images(installation: Installation) -> Iterator[Finding]:
                 rows.setdefault(row.image, row.where)
         except StageError as error:
             yield Finding(str(error).rstrip("."), "mend the file; tasks go by its last whole state")
-    compose = (installation.root / "docker-compose.yml").read_text("utf-8")
-    services = re.findall(r"(?m)^ +image: (\S+)", compose)
-    wanted = {**dict.fromkeys(services, "docker-compose.yml"), **rows}
+    wanted = dict(rows)
+    for file in installation.settings.get("COMPOSE_FILE", "docker-compose.yml").split(":"):
+        text = (installation.root / file).read_text("utf-8")
+        wanted |= dict.fromkeys(re.findall(r"(?m)^ +image: (\S+)", text), file)
     there = inspected(wanted)
     for image, where in wanted.items():
         if image not in there:

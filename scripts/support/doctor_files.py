@@ -112,5 +112,10 @@ def secrets(installation: Installation) -> Iterator[Finding]:
         elif (mode := stat.S_IMODE(file.stat().st_mode)) != 0o644:
             # The folder keeps others out; the services that are given it are other users.
             yield Finding(f"{file} has the mode {mode:o}, and services need 644", f"{again}")
-        elif file.read_text("utf-8") != installation.settings.get(secret, ""):
+        elif unfolded(file.read_text("utf-8")) != installation.settings.get(secret, ""):
             yield Finding(f"{file} is not what {secret} in .env says", again)
+
+
+def unfolded(text: str) -> str:
+    """Return what .env says of a file, which for a key or a certificate is one line of it."""
+    return "".join(text.splitlines()[1:-1]) if text.startswith("-----BEGIN ") else text

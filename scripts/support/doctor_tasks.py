@@ -1,4 +1,4 @@
-"""The doctor's check of what Airflow's scheduler has in hand."""
+"""The doctor's checks of what Airflow's scheduler has in hand, and of its workers."""
 
 from __future__ import annotations
 
@@ -14,22 +14,17 @@ from microstage.errors import StageError
 from microstage.pipelines import load_pipeline, pipeline_names
 from microstage.sharing import MOST
 
+EDGE = "EdgeExecutor"  # in AIRFLOW_EXECUTOR, where there are workers
+SILENT = ("unknown", "offline")
 SINCE = {"scheduled": "scheduled_when", "queued": "queued_when", "running": "start_date"}
 
 
 def stuck(installation: Installation) -> Iterator[Finding]:
     """Find tasks that wait to be run for long, or run for longer than any may."""
-    installation.setting("AIRFLOW_PORT")
     most = _longest(installation)
     states = "&".join(f"state={state}" for state in SINCE)
     path = f"/api/v2/dags/~/dagRuns/~/taskInstances?{states}&limit=100&order_by=start_date"
-    try:
-        tasks = Airflow(root=installation.root).call("GET", path)["task_instances"]
-    except HTTPError as error:
-        raise UnseenError(f"Airflow answers {error.code}: docker compose logs api-server") from None
-    except StageError as error:
-        raise UnseenError(str(error).rstrip(".")) from None
-    for task in tasks:
+    for task in _asked(installation, path)["task_instances"]:
         minutes = _minutes(task)
         if minutes < (most if task["state"] == "running" else installation.minutes):
             continue
@@ -39,6 +34,38 @@ def stuck(installation: Installation) -> Iterator[Finding]:
         else:
             mend = "see docker compose logs scheduler, Airflow's pools, and AIRFLOW_PARALLELISM"
         yield Finding(f"{what} for {minutes:.0f} minutes", mend)
+
+
+def workers(installation: Installation) -> Iterator[Finding]:
+    """Find workers that are not heard of any more, and queues that no worker has."""
+    if EDGE not in installation.settings.get("AIRFLOW_EXECUTOR", ""):
+        return
+    known = _asked(installation, "/edge_worker/ui/worker")["workers"]
+    silent = [each for each in known if each["state"] in SILENT]
+    for worker in silent:
+        what = f"the worker {worker['worker_name']} is {worker['state']}"
+        yield Finding(what, "on its host: docker compose up --wait; or remove it in the UI")
+    served = {queue for each in known if each not in silent for queue in each["queues"] or []}
+    for pipeline in pipeline_names():
+        try:
+            rows = load_pipeline(pipeline).rows.values()
+        except StageError:
+            continue  # the finding of another check
+        for row in rows:
+            if row.queue and row.queue not in served:
+                what = f"{row.where}: no worker that is up has its queue, {row.queue}"
+                yield Finding(what, "put it into WORKER_QUEUES of a worker host (docs/scale.md)")
+
+
+def _asked(installation: Installation, path: str) -> Any:
+    """Return what Airflow answers. Raises UnseenError."""
+    installation.setting("AIRFLOW_PORT")
+    try:
+        return Airflow(root=installation.root).call("GET", path)
+    except HTTPError as error:
+        raise UnseenError(f"Airflow answers {error.code}: docker compose logs api-server") from None
+    except StageError as error:
+        raise UnseenError(str(error).rstrip(".")) from None
 
 
 def _minutes(task: dict[str, Any]) -> float:

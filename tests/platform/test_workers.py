@@ -155,6 +155,19 @@ def place(farm: Farm) -> str | None:
     return None if task["queue"] == "default" else str(task["queue"])
 
 
+def test_the_doctor_finds_all_well_and_a_queue_that_nobody_has(farm: Farm) -> None:
+    def found() -> str:
+        doctor = farm.stack.run("scripts/doctor", check=False)
+        return "\n".join(line for line in doctor.stdout.splitlines() if "queue" in line)
+
+    assert "" == found()
+    farm.wide.more = 'queue = "nobodys"\n'
+    farm.wide.takes(1)
+    assert "no worker that is up has its queue, nobodys" in found()
+    farm.wide.more = QUEUE
+    farm.wide.takes(1)
+
+
 def test_a_row_whose_gpus_a_host_has_not_says_so(farm: Farm) -> None:
     farm.wide.more = f"{QUEUE}gpus = 1\n"
     farm.wide.takes(1)

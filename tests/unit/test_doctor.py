@@ -293,6 +293,29 @@ def test_where_airflow_is_not_there_no_task_is_stuck(checkout: Path) -> None:
             list(doctor_tasks.stuck(installation))
 
 
+def test_workers_that_are_silent_and_queues_that_none_has_are_found(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [
+        {"worker_name": "one", "state": "idle", "queues": ["workers"]},
+        {"worker_name": "two", "state": "unknown", "queues": ["gpu"]},
+    ]
+    monkeypatch.setattr(doctor_tasks, "_asked", lambda *_: {"workers": known})
+    table = checkout / "stages.toml"
+    text = (ROOT / "dags/stages.toml").read_text()
+    for stage, queue in (("train", "gpu"), ("predict", "workers")):
+        text = text.replace(f"[stages.{stage}]", f'[stages.{stage}]\nqueue = "{queue}"')
+    table.write_text(text)
+    monkeypatch.setenv("MICROSTAGE_STAGES", str(table))
+    edge = "LocalExecutor,workers:airflow.providers.edge3.executors.EdgeExecutor"
+
+    found = [each.what for each in doctor_tasks.workers(change(checkout, AIRFLOW_EXECUTOR=edge))]
+    assert "the worker two is unknown" == found[0]
+    assert "stages.toml, stage train: no worker that is up has its queue, gpu" in found
+    assert not any("workers" in what.rpartition(", ")[2] for what in found)
+    assert [] == list(doctor_tasks.workers(change(checkout, AIRFLOW_EXECUTOR="LocalExecutor")))
+
+
 def test_a_report_has_a_line_for_each_finding_and_says_what_was_not_looked_at(
     checkout: Path,
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -43,6 +44,25 @@ def test_a_directory_without_a_file_is_a_missing_input(run: RunJob, data: DataFo
 
     with pytest.raises(StageError, match=r"^models/2013-01-06 is empty: the stage train"):
         run(never, sources={"x": "models/2013-01-06"}, pipeline=MADE)
+
+
+def test_where_hosts_share_the_data_a_missing_input_is_looked_for_again(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MICROSTAGE_PATIENCE", "20")
+    folder = data.root / "models/2013-01-05"
+
+    def arrive() -> None:
+        folder.mkdir(parents=True)
+        (folder / "model.txt").write_text("late")
+
+    timer = Timer(1, arrive)
+    timer.start()
+    run(stage(), sources={"x": "models/2013-01-05"}, pipeline=MADE)
+    timer.join()
+    monkeypatch.setenv("MICROSTAGE_PATIENCE", "0.1")
+    with pytest.raises(StageError, match=r"^models/2013-01-04 does not exist"):
+        run(never, sources={"x": "models/2013-01-04"}, pipeline=MADE)
 
 
 def test_a_missing_input_of_another_pipeline_is_told_as_it_is_below_the_data_folder(
