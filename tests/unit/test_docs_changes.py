@@ -14,7 +14,7 @@ from microstage.table import Limits
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/changes.md").read_text("utf-8")
 PLACEHOLDERS = ("NAME", "DAY")  # what the reader puts in
-ROW = {"image", "params", "limits", "network = true"} | {
+ROW = {"image", "params", "limits", "network = true", "queue", "gpus"} | {
     f"limits.{field.name}" for field in fields(Limits)
 }
 VARIABLES = set(
