@@ -206,6 +206,7 @@ def test_the_env_of_a_worker_host_gets_what_is_its_own_and_no_more(checkout: Pat
     assert all(settings[name] for name in own)
     assert int(settings["WORKER_SLOTS"]) >= 1
     assert {"AIRFLOW_WORKER_SECRET"} == files
+    assert not share.exists(), "it is the control host's, and not mounted yet"
     again = make_env(checkout)
     assert settings == again
 
