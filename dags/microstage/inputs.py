@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from stat import S_ISDIR
 
 from microstage.data_folder import DataFolder, published_files
 from microstage.digests import stamp
@@ -53,13 +54,32 @@ def patience() -> float:
 def _files(directory: Path, seconds: float) -> list[str]:
     """Return the files of an input; an empty list when none has come within so many seconds."""
     until = time.monotonic() + seconds
-    while True:
-        found = list(published_files(directory)) if directory.is_dir() else []
-        if found or time.monotonic() >= until:
-            return found
+    while not (found := _listed(directory)) and time.monotonic() < until:
         time.sleep(0.5)
         with suppress(OSError), os.scandir(directory.parent):
             pass  # opening it has its attributes fetched anew
+    return found
+
+
+def _listed(directory: Path) -> list[str]:
+    """Return the files of a directory that was in its place all the while.
+
+    One that is replaced meanwhile is about to be removed, and has but a part of them left.
+    """
+    while (before := _state(directory)) is not None:
+        with suppress(FileNotFoundError):
+            found = list(published_files(directory))
+            if _state(directory) == before:
+                return found
+    return []
+
+
+def _state(directory: Path) -> tuple[int, int, int] | None:
+    try:
+        found = directory.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns) if S_ISDIR(found.st_mode) else None
 
 
 def _who_writes(job: Job, source: str) -> str:

@@ -1,6 +1,7 @@
 """What a job reads: what must be there, what may be absent, what a stage is told."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Timer
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from unit_harness import ROW, RunJob, never, stage
 
-from microstage import contract
+from microstage import contract, inputs
 from microstage.data_folder import DataFolder
 from microstage.errors import StageError
 from microstage.exits import Exit
@@ -63,6 +64,30 @@ def test_where_hosts_share_the_data_a_missing_input_is_looked_for_again(
     monkeypatch.setenv("MICROSTAGE_PATIENCE", "0.1")
     with pytest.raises(StageError, match=r"^models/2013-01-04 does not exist"):
         run(never, sources={"x": "models/2013-01-04"}, pipeline=MADE)
+
+
+def test_what_is_replaced_while_it_is_listed_is_listed_again(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listing = data.root / "models/2013-01-05", inputs.published_files
+    folder.mkdir(parents=True)
+    (folder / "b.txt").write_text("what is left of the one of before")
+    replaced: list[bool] = []
+
+    def and_replace(directory: Path) -> Iterator[str]:
+        yield from list(listing(directory))
+        if not replaced:
+            replaced.append(True)
+            folder.rename(folder.with_name("gone"))
+            folder.mkdir()
+            for name in ("a.txt", "b.txt"):
+                (folder / name).write_text("new")
+
+    monkeypatch.setattr(inputs, "published_files", and_replace)
+    run(stage(), sources={"x": "models/2013-01-05"}, pipeline=MADE)
+
+    manifest = json.loads((data.root / "models/day/manifest.json").read_text())
+    assert ["x/a.txt", "x/b.txt"] == list(manifest["inputs"])
 
 
 def test_a_missing_input_of_another_pipeline_is_told_as_it_is_below_the_data_folder(

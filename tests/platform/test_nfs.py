@@ -1,0 +1,24 @@
+"""Data on a share of NFS, which has no way to exchange two directories at once: a real one."""
+
+import re
+
+import pytest
+from nfs import inside, need_packages
+
+pytestmark = pytest.mark.workers
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages() -> None:
+    need_packages()
+
+
+@pytest.mark.parametrize("version", ["4.2", "4.0"])
+def test_a_day_that_is_replaced_is_there_for_whoever_looks_again(version: str) -> None:
+    said = inside("nfs_inside.py", "10", version=version, options="no_root_squash")
+    print(said)
+
+    assert "'missing'" not in said
+    assert "'a part'" not in said
+    assert re.search(r"'whole': [1-9]\d", said)
+    assert "last ['50'] left []" in said
