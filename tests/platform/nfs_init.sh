@@ -20,7 +20,7 @@ mount -t nfsd nfsd /proc/fs/nfsd
 mount -t tmpfs none /mnt/export
 exportfs -o "rw,sync,no_subtree_check,insecure,fsid=0,$NFS_OPTIONS" 127.0.0.1:/mnt/export 2>/dev/null
 rpc.mountd --no-nfs-version 3 2>/dev/null # without UDP and IPv6, which this kernel has not
-rpc.nfsd --no-nfs-version 3 --nfs-version 4.2 4
+rpc.nfsd --no-nfs-version 3 --nfs-version 4.2 --grace-time 10 --lease-time 10 4 # which 4.0 waits for
 chmod 755 /mnt/export
 mkdir -m 755 /mnt/export/data
 chown "$NFS_USER:$NFS_USER" /mnt/export/data
