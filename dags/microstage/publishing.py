@@ -38,9 +38,21 @@ MAX_SUMMARY_BYTES = 64 * 1024  # it becomes an XCom, which is a row of Airflow's
 def staging_of(data: DataFolder) -> Path:
     """Return the directory in which outputs are written until they are published; make it."""
     parent = data.root / STAGING
-    # Only we may look in: a stage that is still writing has not been checked yet.
-    data.make(parent, 0o700)
+    data.make(parent, 0o711)
+    let_pass(parent)
     return parent
+
+
+def let_pass(directory: Path) -> None:
+    """Let others pass through a directory, but not look into it.
+
+    A stage that is still writing has not been checked yet. An engine that is root has to get
+    through to what it mounts, and may be nobody to the server of the data:
+    https://man7.org/linux/man-pages/man5/exports.5.html, root_squash.
+    """
+    if stat.S_IMODE(directory.stat().st_mode) != 0o711:
+        with suppress(PermissionError):  # of a version before, and another's
+            directory.chmod(0o711)
 
 
 def prepare(data: DataFolder, target: Path, key: str) -> Path:

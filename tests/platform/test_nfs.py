@@ -22,3 +22,9 @@ def test_a_day_that_is_replaced_is_there_for_whoever_looks_again(version: str) -
     assert "'a part'" not in said
     assert re.search(r"'whole': [1-9]\d", said)
     assert "last ['50'] left []" in said
+
+
+def test_an_engine_whose_root_is_nobody_there_reaches_what_it_mounts() -> None:
+    said = inside("nfs_squash.py", "1000", version="4.2", options="root_squash", owner=1000)
+
+    assert "True True rows" == said.splitlines()[-1]

@@ -274,3 +274,13 @@ def test_another_pipeline_stages_and_publishes_below_its_own_name(
     assert [data.root / "flights/.staging"] == seen
     assert [".staging", "models", "raw"] == names(data.root / "flights")
     assert ["flights", "raw"] == names(data.root)
+
+
+def test_an_engine_gets_through_to_what_is_being_written_and_nobody_looks_in(
+    data: DataFolder,
+) -> None:
+    (data.root / ".staging").mkdir(0o700)  # as a version before made it
+    staging = publishing.prepare(data, data.root / "models/day", "key")
+
+    assert 0o711 == stat.S_IMODE(staging.parent.stat().st_mode)
+    assert 0o700 == stat.S_IMODE(staging.stat().st_mode)

@@ -27,7 +27,7 @@ from microstage.engines.container import ContainerEngine
 from microstage.errors import TRY_AGAIN, StageError
 from microstage.exits import Exit
 from microstage.jobs import Job, spoken
-from microstage.publishing import remove
+from microstage.publishing import let_pass, remove
 from microstage.sharing import COMMAND, MOST, ending, provide
 from microstage.table import Row
 from microstage.walls import DAYS, DAYS_LABEL
@@ -185,6 +185,7 @@ class DaysEngine:
         run = replace(first.container.run, day=called)
         container = replace(first.container, run=run, write=write)
         folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._data.root / STAGING))
+        let_pass(folder)
         try:
             jobs = {day.name: (day.job, day.staging) for day in batch}
             places = provide(self._data, folder, jobs)
