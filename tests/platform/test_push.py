@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from image_registry import build_tools, serving
 from images import Builder, digests, files, inspect
-from registry import build_tools, serving
 from stack import docker
 
 # The processor that this machine has not: its name to Debian, to QEMU, and in ELF headers.

@@ -12,7 +12,7 @@ from stack import ROOT, Stack, docker
 
 from support.settings import read_env
 
-SECRET = re.compile(r"\w+_(PASSWORD|KEY|SECRET)|ALERT_SMTP|ALERT_URL")
+SECRET = re.compile(r"\w+_(PASSWORD|KEY|SECRET|CERT)|ALERT_SMTP|ALERT_URL")
 AIRFLOW = {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_SECRET_KEY"}
 TOKENS = "AIRFLOW_SIGNING_KEY"
 ALERTS = {"ALERT_SMTP", "ALERT_URL"}
@@ -202,7 +202,8 @@ def out(network: str) -> bool:
 
 def test_the_compose_file_names_every_secret_of_env() -> None:
     example = (ROOT / ".env.example").read_text()
-    compose = (ROOT / "docker-compose.yml").read_text()
+    files = ("docker-compose.yml", "docker-compose.workers.yml")
+    compose = "".join((ROOT / file).read_text() for file in files)
     expected = {name for name in re.findall(r"(?m)^(\w+)=", example) if SECRET.fullmatch(name)}
 
     named = re.findall(r"(?m)^  (\w+): \{ file: \.secrets/(\w+) \}$", compose)

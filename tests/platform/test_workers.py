@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hosts import CONTROL, NET, Host, ip, make_switch, stages
-from registry import TOOLS_TAG, build_tools, serving
+from image_registry import TOOLS_TAG, build_tools, serving
 from slow_pipeline import Slow
 from stack import Stack, clone_to, docker, free_port, meanwhile, wait_until
 
