@@ -74,8 +74,10 @@ class Owned:
         Nobody waits for them any more: whoever did has been gone for longer than they may take. On
         a host of several, another one may have begun anew what one that is alone does.
         """
-        overdue = []
-        for each in await self.list("microstage.deadline"):
+        overdue, there = [], await self.list("microstage.deadline")
+        known = {each["Id"] for each in there}
+        self._alone = {id_: since for id_, since in self._alone.items() if id_ in known}
+        for each in there:
             until = each["Labels"]["microstage.deadline"]
             if (until.isdecimal() and int(until) < time.time()) or self._is_left(each["Id"]):
                 path = f"/containers/{each['Id']}"
