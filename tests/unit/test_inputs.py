@@ -11,7 +11,7 @@ import pytest
 from unit_harness import ROW, RunJob, never, stage
 
 from microstage import contract, inputs
-from microstage.data_folder import DataFolder
+from microstage.data_folder import DataFolder, published_files
 from microstage.errors import StageError
 from microstage.exits import Exit
 from microstage.inputs import variables
@@ -69,7 +69,7 @@ def test_where_hosts_share_the_data_a_missing_input_is_looked_for_again(
 def test_what_is_replaced_while_it_is_listed_is_listed_again(
     run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, listing = data.root / "models/2013-01-05", inputs.published_files
+    folder, listing = data.root / "models/2013-01-05", published_files
     folder.mkdir(parents=True)
     (folder / "b.txt").write_text("what is left of the one of before")
     replaced: list[bool] = []
