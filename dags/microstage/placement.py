@@ -7,14 +7,14 @@ Airflow fixes that when it creates the tasks of a run, from the DAG as it was la
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import get_parsing_context
 from airflow.sdk.configuration import conf
 
+from microstage.digests import stamp
 from microstage.errors import StageError
-from microstage.pipelines import Pipeline, load_pipeline, pipeline_path
+from microstage.pipelines import DEFAULT, Pipeline, load_pipeline, pipeline_path
 
 EDGE = "EdgeExecutor"  # hands tasks to workers
 SLOT = 2**30  # bytes of memory: what a slot of a worker is
@@ -28,12 +28,14 @@ def placement(name: str, stage: str) -> dict[str, Any]:
     """
     if get_parsing_context().dag_id:
         return {}  # a task is being run: it is where it is
-    executor = workers()
+    if (executor := workers()) is None:
+        return {}
     try:
-        row = _load(name, _stamp(pipeline_path(name)), _stamp(pipeline_path("default"))).row(stage)
+        files = {pipeline_path(each) for each in (DEFAULT, name)}
+        row = _load(name, *(tuple(stamp(file)) for file in sorted(files))).row(stage)
     except (StageError, OSError):
         return {}
-    if executor is None or not row.queue:
+    if not row.queue:
         return {}
     slots = -(-max(row.limits.memory, row.limits.memory_max) // SLOT)
     return {"executor": executor, "queue": row.queue, "pool_slots": slots}
@@ -65,11 +67,6 @@ def unplaced(pipeline: Pipeline) -> str | None:
 
 
 @cache
-def _load(name: str, *_: tuple[int, int]) -> Pipeline:
+def _load(name: str, *_: tuple[int, ...]) -> Pipeline:
     """Read a pipeline once for each state of its files."""
     return load_pipeline(name)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
