@@ -150,7 +150,7 @@ def on_failure(context: Context) -> None:
         return
     try:
         alert = describe(context)
-        if not any(all(map(setting, settings)) for _, settings in CHANNELS.values()):
+        if not set_up():
             # Nobody to tell it to from here, as on a worker host: the DAG processor may have.
             context["ti"].xcom_push(LEFT, alert.body)
             return
@@ -184,12 +184,16 @@ def on_run_failure(context: Context) -> None:
 
 def tell(alert: Alert) -> None:
     """Send an alert every way that is set up."""
-    for name, (send, settings) in CHANNELS.items():
-        if all(map(setting, settings)):
-            if reason := attempt(send, alert):
-                log.warning("The alert could not be sent by %s: %s", name, reason)
-            else:
-                log.info("The alert was sent by %s.", name)
+    for name, send in set_up().items():
+        if reason := attempt(send, alert):
+            log.warning("The alert could not be sent by %s: %s", name, reason)
+        else:
+            log.info("The alert was sent by %s.", name)
+
+
+def set_up() -> dict[str, Callable[[Alert], None]]:
+    """Return the ways to send an alert that are set up."""
+    return {name: send for name, (send, of) in CHANNELS.items() if all(map(setting, of))}
 
 
 def attempt(send: Callable[[Alert], None], alert: Alert) -> str:

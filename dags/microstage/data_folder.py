@@ -95,12 +95,12 @@ class DataFolder:
         status = there.stat()
         return status.st_uid, status.st_gid
 
-    def make(self, path: Path, mode: int = 0o755) -> None:
+    def make(self, path: Path) -> None:
         """Make a directory and those above it that are missing, for the owner."""
         if not path.is_dir():
             self.make(path.parent)
             owner = self.owner
-            path.mkdir(mode, exist_ok=True)
+            path.mkdir(0o755, exist_ok=True)
             os.chown(path, *owner)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from stat import S_ISDIR
 
 from microstage.data_folder import DataFolder, published_files
 from microstage.digests import stamp
@@ -66,20 +65,12 @@ def _listed(directory: Path) -> list[str]:
 
     One that is replaced meanwhile is about to be removed, and has but a part of them left.
     """
-    while (before := _state(directory)) is not None:
+    while directory.is_dir():
         with suppress(FileNotFoundError):
-            found = list(published_files(directory))
-            if _state(directory) == before:
+            before, found = stamp(directory), list(published_files(directory))
+            if stamp(directory) == before:
                 return found
     return []
-
-
-def _state(directory: Path) -> tuple[int, int, int] | None:
-    try:
-        found = directory.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return (found.st_dev, found.st_ino, found.st_mtime_ns) if S_ISDIR(found.st_mode) else None
 
 
 def _who_writes(job: Job, source: str) -> str:

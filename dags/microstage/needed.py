@@ -19,12 +19,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from microstage.data_folder import MANIFEST, STAGING, DataFolder
+from microstage.data_folder import MANIFEST, DataFolder
 from microstage.errors import BAD_DATA, StageError
 from microstage.jobs import DAY
 from microstage.keeping import Going
 from microstage.pipelines import Pipeline, pipeline_names
-from microstage.publishing import os_failure, remove
+from microstage.publishing import os_failure, remove, staging_of
 
 VERSION = "version.json"  # of a registered model, or of a copy of one
 PREDICTIONS = "predict-rows"  # the kind of work whose lineage stays as long as it does
@@ -254,9 +254,8 @@ def units_of(needed: Mapping[str, str]) -> dict[str, str]:
 
 def clear(data: DataFolder, units: Iterable[Unit]) -> None:
     """Remove units, each at once: a reader finds it as a whole or not at all. Raises StageError."""
-    parent = data.root / STAGING
     try:
-        data.make(parent, 0o700)
+        parent = staging_of(data)
         for unit in units:
             aside = Path(tempfile.mkdtemp(prefix="old.", dir=parent))
             data.path(unit.name).rename(aside / "old")

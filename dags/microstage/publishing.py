@@ -38,7 +38,7 @@ MAX_SUMMARY_BYTES = 64 * 1024  # it becomes an XCom, which is a row of Airflow's
 def staging_of(data: DataFolder) -> Path:
     """Return the directory in which outputs are written until they are published; make it."""
     parent = data.root / STAGING
-    data.make(parent, 0o711)
+    data.make(parent)
     let_pass(parent)
     return parent
 

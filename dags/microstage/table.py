@@ -19,15 +19,25 @@ WORD = "[A-Za-z][A-Za-z0-9_-]*"  # of a command line
 IMAGE = "[A-Za-z0-9][A-Za-z0-9._/:@+-]*"  # the engine says more of it
 PLACEHOLDER = re.compile(r"\{\w*\}")
 UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")  # no process can be given it
-MOST = {"cpus": 4096, "pids": 2**22, "gpus": 64}  # Linux has no more
+MOST = {"cpus": 4096, "pids": 2**22}  # Linux has no more
+MOST_GPUS = 64  # of a host
 LEAST_MEMORY, MOST_MEMORY = 6 * 2**20, 2**50  # bytes; the engine wants the former
 
 Param = str | int | float | bool
 
 # What a row that is like another takes from it, unless it says so itself.
 INHERITED = (
-    *("image", "verb", "work", "reads", "params", "limits", "network", "optional", "always"),
-    *("queue", "gpus"),
+    "image",
+    "verb",
+    "work",
+    "reads",
+    "params",
+    "limits",
+    "network",
+    "optional",
+    "always",
+    "queue",
+    "gpus",
 )
 
 
@@ -132,7 +142,8 @@ def check_networks(file: str, networks: object) -> dict[str, tuple[str, ...]]:
 def _row(where: str, name: str, row: object, networks: Mapping[str, tuple[str, ...]]) -> Row:
     keys = {"image": str, "verb": str, "reads": dict, "writes": dict, "params": dict}
     more = {"network": (bool, str), "optional": list, "always": bool, "work": str, "like": None}
-    row = checked(where, row, {**keys, "limits": dict}, {**more, "queue": str, "gpus": int})
+    more |= {"queue": str, "gpus": int}
+    row = checked(where, row, {**keys, "limits": dict}, more)
     writes = checked(f"{where}, writes", row["writes"], {"to": str, "files": list})
     for key, pattern in (("image", IMAGE), ("verb", WORD)):
         if not re.fullmatch(pattern, row[key]):
@@ -190,8 +201,8 @@ def check_placement(where: str, queue: str, gpus: int, network: str) -> None:
             f"{where}: its network {network} is on the machine of docker-compose.yml alone, so it "
             "can have no queue.",
         )
-    if not 0 <= gpus <= MOST["gpus"]:
-        raise StageError(USAGE, f"{where}: gpus must be from 0 to {MOST['gpus']}.")
+    if not 0 <= gpus <= MOST_GPUS:
+        raise StageError(USAGE, f"{where}: gpus must be from 0 to {MOST_GPUS}.")
 
 
 def check_params(where: str, params: Mapping[str, object]) -> None:

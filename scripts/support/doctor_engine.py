@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from support.findings import Finding, Installation, UnseenError, ask, docker, of_project
+from support.services import images_of
 
 from microstage.errors import StageError
 from microstage.pipelines import load_pipeline, pipeline_names
@@ -76,10 +77,9 @@ def images(installation: Installation) -> Iterator[Finding]:
                 rows.setdefault(row.image, row.where)
         except StageError as error:
             yield Finding(str(error).rstrip("."), "mend the file; tasks go by its last whole state")
-    wanted = dict(rows)
-    for file in installation.settings.get("COMPOSE_FILE", "docker-compose.yml").split(":"):
-        text = (installation.root / file).read_text("utf-8")
-        wanted |= dict.fromkeys(re.findall(r"(?m)^ +image: (\S+)", text), file)
+    files = installation.settings.get("COMPOSE_FILE", "docker-compose.yml").split(":")
+    named = {image: file for file in files for image in images_of(installation.root / file)}
+    wanted = {**named, **rows}
     there = inspected(wanted)
     for image, where in wanted.items():
         if image not in there:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.error import HTTPError
 
@@ -13,6 +14,7 @@ from support.findings import Finding, Installation, UnseenError
 from microstage.errors import StageError
 from microstage.pipelines import load_pipeline, pipeline_names
 from microstage.sharing import MOST
+from microstage.table import Row
 
 EDGE = "EdgeExecutor"  # in AIRFLOW_EXECUTOR, where there are workers
 SILENT = ("unknown", "offline")
@@ -46,15 +48,10 @@ def workers(installation: Installation) -> Iterator[Finding]:
         what = f"the worker {worker['worker_name']} is {worker['state']}"
         yield Finding(what, "on its host: docker compose up --wait; or remove it in the UI")
     served = {queue for each in known if each not in silent for queue in each["queues"] or []}
-    for pipeline in pipeline_names():
-        try:
-            rows = load_pipeline(pipeline).rows.values()
-        except StageError:
-            continue  # the finding of another check
-        for row in rows:
-            if row.queue and row.queue not in served:
-                what = f"{row.where}: no worker that is up has its queue, {row.queue}"
-                yield Finding(what, "put it into WORKER_QUEUES of a worker host (docs/scale.md)")
+    for row in _rows():
+        if row.queue and row.queue not in served:
+            what = f"{row.where}: no worker that is up has its queue, {row.queue}"
+            yield Finding(what, "put it into WORKER_QUEUES of a worker host (docs/scale.md)")
 
 
 def _asked(installation: Installation, path: str) -> Any:
@@ -77,11 +74,12 @@ def _minutes(task: dict[str, Any]) -> float:
 
 def _longest(installation: Installation) -> float:
     """Return the minutes that a container of several days may run, whichever row it is of."""
-    seconds = [0]
+    seconds = max((row.limits.timeout for row in _rows()), default=0)
+    return seconds * MOST / 60 + installation.minutes
+
+
+def _rows() -> Iterator[Row]:
+    """Yield the rows of every pipeline; that one is broken is the finding of another check."""
     for pipeline in pipeline_names():
-        try:
-            rows = load_pipeline(pipeline).rows.values()
-        except StageError:
-            continue  # the finding of another check
-        seconds += [row.limits.timeout for row in rows]
-    return max(seconds) * MOST / 60 + installation.minutes
+        with suppress(StageError):
+            yield from load_pipeline(pipeline).rows.values()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 
 from support import REPOSITORY
@@ -20,6 +22,11 @@ HINTS = {
     "executable file not found": "make the images anew: ./build_images.sh",
 }
 PATIENCE = 2  # seconds in which a program that has closed its output ends
+
+
+def images_of(file: Path) -> list[str]:
+    """Return the images that a compose file names."""
+    return re.findall(r"(?m)^ +image: (\S+)", file.read_text("utf-8"))
 
 
 def compose(*arguments: str, given: bytes = b"") -> str:

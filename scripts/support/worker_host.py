@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 import subprocess
 import tempfile
@@ -14,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from support import REPOSITORY
+from support.services import images_of
+from support.swaps import pinned
 
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.pipelines import load_pipeline, pipeline_names
@@ -87,8 +88,7 @@ def check_control(server: str, certificate: str) -> None:
 
 def services() -> list[str]:
     """Return the images of worker.yml's services."""
-    text = (REPOSITORY / COMPOSE).read_text(encoding="utf-8")
-    return sorted(set(re.findall(r"(?m)^    image: (\S+)", text)))
+    return sorted(set(images_of(REPOSITORY / COMPOSE)))
 
 
 def rows(dags: Path, queues: list[str]) -> Iterator[Row]:
@@ -116,12 +116,7 @@ def pull(registry: str, image: str) -> str:
             f"{registry}.",
         )
     subprocess.run(["docker", "tag", remote, name], check=True)
-    found = subprocess.run(
-        ["docker", "image", "inspect", "--format={{.Id}}", remote],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    found = pinned(remote).rpartition("@")[2]
     if pin and pin != found:
         raise StageError(
             USAGE,

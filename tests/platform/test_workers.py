@@ -5,13 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hosts import CONTROL, NET, Host, ip, make_switch, stages
 from image_registry import TOOLS_TAG, build_tools, serving
 from slow_pipeline import Slow
 from stack import Stack, clone_to, docker, free_port, meanwhile, wait_until
+
+from support.worker_host import services
 
 pytestmark = pytest.mark.workers
 QUEUE = 'queue = "workers"\n'
@@ -66,7 +67,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             wide = farm.wide
             wide.image = "microstage-test/slow:1"
             wide.build(wide.image)
-            for image in ("microstage/airflow:1.0.0", "microstage/guard:1.0.0", wide.image):
+            for image in (*services(), wide.image):
                 docker("tag", image, f"127.0.0.1:{port}/{image}")
                 docker("push", "--quiet", f"127.0.0.1:{port}/{image}")
                 docker("rmi", f"127.0.0.1:{port}/{image}")
@@ -74,10 +75,9 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             wait_until(lambda: wide.is_known("generate_data"))
             for host in hosts:
                 host.start()
-                (host.clone / ".env").write_bytes((root / "worker.env").read_bytes())
-                name = (host.clone / ".env").read_text()
-                name = name.replace("WORKER_NAME=", f"WORKER_NAME=host{host.number}")
-                (host.clone / ".env").write_text(name.replace("SLOTS=", "SLOTS=3"))
+                env = (root / "worker.env").read_text()
+                env = env.replace("WORKER_NAME=", f"WORKER_NAME=host{host.number}")
+                (host.clone / ".env").write_text(env.replace("SLOTS=", "SLOTS=3"))
                 host.run("scripts/pull_images", farm.registry)
                 host.run("docker", "compose", "up", "--detach", "--wait")
             yield farm
@@ -137,8 +137,7 @@ def test_a_backfill_is_done_once_while_a_worker_is_killed_and_another_is_cut_off
 def test_a_row_without_a_queue_is_run_where_it_always_was(farm: Farm) -> None:
     farm.wide.more = ""
     farm.wide.takes(1)
-    known = Path("dags/pipelines/slow.toml")
-    assert QUEUE not in (farm.stack.root / known).read_text()
+    assert QUEUE not in farm.wide.file.read_text()
     day = dt.date(2022, 1, 1)
     wait_until(lambda: place(farm) is None)
     farm.wide.run("generate_data", day)

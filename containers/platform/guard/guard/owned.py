@@ -46,7 +46,6 @@ class Owned:
     def forget(self, container: str) -> None:
         """Let go of one that has been removed."""
         self._seen.discard(container)
-        self._alone.pop(container, None)
 
     @contextmanager
     def heard(self, container: str) -> Iterator[None]:
