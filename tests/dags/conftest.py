@@ -17,10 +17,10 @@ from typing import Any
 import docker
 import pytest
 from dags_harness import DAY, DAYS_IMAGE, IMAGE, INSTALL, wait_for
-from guard.__main__ import provide_volume
 from guard.calls import Calls
 from guard.compose import OURS
 from guard.engine import Engine
+from guard.provided import provide_volume
 from guard.serve import Server
 from guard.settings import Settings
 from guard.tables import Tables

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from docker.errors import APIError
+from guard.compose import LINK_LOCAL
 from guard.settings import Settings
 from guarded import DAY, IMAGE, INSTALL, SECRET, UID, Place, wait_for
 
@@ -111,6 +112,18 @@ def test_a_row_that_leads_outside_does_not_reach_the_metadata_of_a_cloud(
     finally:
         server.terminate()
         server.wait(10)
+
+
+def test_what_the_guard_has_made_comes_again_when_somebody_has_cleared_the_engine(
+    place: Place, metadata: str
+) -> None:
+    volume = Settings(str(place.data), "", 0, install=INSTALL).volume
+    place.run(place.job("reach"))
+    place.engine.remove_network(LINK_LOCAL)  # as docker system prune does
+    place.engine.remove_volume(volume)  # as docker volume prune --all does
+
+    assert {"reached": False} == place.run(place.job("reach"))
+    assert str(place.data) == place.engine.inspect_volume(volume)["Options"]["device"]
 
 
 def test_a_row_of_a_service_has_its_network_alone(place: Place, body: Body) -> None:

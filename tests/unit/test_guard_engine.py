@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from guard.__main__ import provide_volume
 from guard.engine import Engine
 from guard.promises import check_engine
+from guard.provided import provide_volume
 from guard.refusals import RefusedError
 from guard.settings import Settings
 

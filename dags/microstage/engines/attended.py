@@ -165,7 +165,7 @@ class Attendant:
 
 def engine_failure(error: Exception, engine: str) -> StageError:
     """One sentence for what went wrong between us and an engine, which people know by a name."""
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound) and "container" in str(error.explanation).lower():
         return StageError(TRY_AGAIN, "The stage's container was removed while it ran.")
     if isinstance(error, APIError) and NO_DEVICE in str(error.explanation):
         return StageError(

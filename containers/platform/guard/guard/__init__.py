@@ -14,6 +14,7 @@ Imports go one way, from the bottom of this list to its top:
     mounts     which directories a container of a row may see
     compose    the body that makes a container: of a row, and of nothing else
     engine     the Docker Engine
+    provided   what the guard makes on the engine: a volume, and a dead link
     promises   what an engine has to be for the guard to keep what it promises
     answers    what a client gets of the engine's answers
     owned      the guard's own containers

@@ -13,6 +13,7 @@ from guard import answers
 from guard.compose import Image, compose, named
 from guard.engine import Answer, Engine
 from guard.owned import Owned
+from guard.provided import provide_network, provide_volume
 from guard.refusals import MalformedError, RefusedError
 from guard.request import Request, read_json
 from guard.routes import TRUE
@@ -90,6 +91,9 @@ class Calls:
         pipeline, row = self._tables.row(*named(sent))
         image = await self._image_of(row.image)
         body = compose(self._settings, pipeline, row, self._tables.names(), image, sent)
+        await provide_volume(self._engine, self._settings)
+        if "NetworkingConfig" in body:
+            await provide_network(self._engine)
         async with self.owned.room():
             made = _checked(await self._engine.call("POST", "/containers/create", body)).json
             self.owned.made(made["Id"])
