@@ -13,6 +13,7 @@ Imports go one way, from the bottom of this list to its top:
     keeping       how long things are kept, and which runs still need what is old
     digests       what files hold, read again only where they may have changed
     inputs        what a job reads
+    replacing     a directory, put in the place of another in one step, or taken out of it
     publishing    an output directory, put in its place as a whole or not at all
     exits         how a stage has ended, and what that means
     needed        what of the data is old enough to go; what is needed, and by what

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.exceptions import AirflowFailException
 
 from microstage.contract import run_job
-from microstage.data_folder import MANIFEST, DataFolder
+from microstage.data_folder import MANIFEST, VERSIONS, DataFolder
 from microstage.decisions import FetchModel
 from microstage.each_day import DAYS, FIRST, LAST, EachDay, in_words, named
 from microstage.errors import StageError
@@ -65,7 +65,7 @@ class FetchForDays(FetchModel):
             return  # a row that has one directory for all days
 
         def copy(_: Job, staging: Path) -> Exit:
-            left = shutil.ignore_patterns(MANIFEST)
+            left = shutil.ignore_patterns(MANIFEST, VERSIONS)
             shutil.copytree(data.path(path), staging, ignore=left, dirs_exist_ok=True)
             return Exit(0)
 

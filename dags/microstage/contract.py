@@ -35,9 +35,9 @@ from microstage.publishing import (
     prepare,
     publish,
     read_summary,
-    remove,
     write_manifest,
 )
+from microstage.replacing import remove
 from microstage.table import Row
 
 TAKEN_OVER = "Another try of this task has begun, so this one publishes nothing."
@@ -122,7 +122,7 @@ def run_job(
     try:
         job = present(data, job)
         inputs = read_inputs(data, job)
-        target = data.path(job.target)
+        target = data.place(job.target)
         digests = Digests(full=full)
         manifest = _manifest(job, image_id, inputs, digests)
         if not force and not job.row.always:

@@ -23,6 +23,8 @@ MAX_NAME, MAX_PATH = 255, 3000  # bytes, as Linux has them, but for the data fol
 # and bytes that are no text.
 ODD = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 STAGING = ".staging"  # where outputs are written until they are published
+VERSIONS = ".versions"  # where it is then, behind a link of its name: see microstage.replacing
+VERSION = re.compile(rf"(^|/){re.escape(VERSIONS)}/([^/]+)\.[0-9a-f]{{8}}(?=/|$)")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class DataFolder:
                 f"{relative!r} is not a path below the data folder; use one like raw/2013-01-06.",
             )
         return inside
+
+    def place(self, relative: str) -> Path:
+        """Return where a directory is published, which may be a link; otherwise as `path`."""
+        self.path(relative)
+        return self.root / relative
 
     def host_path(self, path: Path) -> Path:
         return self.host / path.relative_to(self.root)
@@ -165,6 +172,8 @@ def published_files(directory: Path) -> Iterator[str]:
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if ODD.search(entry.name):
             raise StageError(BAD_DATA, f"{entry.path!a} is no name for a file; give it another.")
+        if entry.name == VERSIONS or is_version(entry.path):
+            continue
         if entry.is_dir(follow_symlinks=False):
             if not os.path.lexists(f"{entry.path}/{MANIFEST}"):
                 yield from (f"{entry.name}/{file}" for file in published_files(Path(entry.path)))
@@ -175,6 +184,37 @@ def published_files(directory: Path) -> Iterator[str]:
             )
         elif entry.name != MANIFEST:
             yield entry.name
+
+
+def is_version(path: str | Path) -> bool:
+    """Tell whether a path is a link to a version of what is published there."""
+    try:
+        leads_to = str(Path(path).readlink())
+    except OSError:
+        return False
+    return leads_to != plain(leads_to) == Path(path).name
+
+
+def plain(path: str) -> str:
+    """Return what a path of a version is published as; any other path as it is."""
+    return VERSION.sub(r"\1\2", path)
+
+
+def walk(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each directory of what is published in a folder, itself first, and its files, sorted.
+
+    Each is by the name that it is published as. What is removed meanwhile is left out.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        return
+    yield Path(folder), [entry.name for entry in entries if not entry.is_dir()]
+    for entry in entries:
+        below = is_version(entry.path) or entry.is_dir(follow_symlinks=False)
+        if below and entry.name not in (STAGING, VERSIONS):
+            yield from walk(entry.path)
 
 
 def digest(path: Path) -> dict[str, Any]:

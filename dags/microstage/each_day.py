@@ -210,7 +210,7 @@ class EachDay(StageOperator):
         if self._stopped:
             raise self._stopped
         job = self._job(pipeline, run.day, self._model(pipeline, run.day))
-        target = data.path(job.target)
+        target = data.place(job.target)
         if self.keep_foreign and is_foreign(target):
             say(f"{job.shown(job.target)} holds files that no stage published: left as it is.")
             return

@@ -32,7 +32,7 @@ def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
     """Return every input file, path below /in -> path on disk. Raises NoInputError."""
     files: dict[str, Path] = {}
     for mount, source in job.sources.items():
-        directory = data.path(source)
+        directory = data.place(source)  # one that is replaced meanwhile is another then
         found = _files(directory, 0 if job.is_optional(mount) else patience())
         if not found and not job.is_optional(mount):
             missing = "is empty" if directory.is_dir() else "does not exist"

@@ -9,7 +9,6 @@ that they were made from, however old that is. Standard library only.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections import defaultdict
@@ -19,12 +18,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from microstage.data_folder import MANIFEST, DataFolder
+from microstage.data_folder import MANIFEST, VERSIONS, DataFolder, is_version, walk
 from microstage.errors import BAD_DATA, StageError
 from microstage.jobs import DAY
 from microstage.keeping import Going
 from microstage.pipelines import Pipeline, pipeline_names
-from microstage.publishing import os_failure, remove, staging_of
+from microstage.publishing import os_failure, staging_of
+from microstage.replacing import remove, withdraw
 
 VERSION = "version.json"  # of a registered model, or of a copy of one
 PREDICTIONS = "predict-rows"  # the kind of work whose lineage stays as long as it does
@@ -65,21 +65,22 @@ class Graph:
         self.versions: dict[str, dict[str, Any]] = {}  # likewise
         others = set(pipeline_names()) if not pipeline.folder else set()
         for path in sorted(data.root.glob("[!.]*/*")):
-            if path.parent.name not in others and path.is_dir() and not path.is_symlink():
+            ours = path.parent.name not in others and path.name != VERSIONS
+            if ours and path.is_dir() and (is_version(path) or not path.is_symlink()):
                 self._read(data, path)
         self.moves = sorted(self._moves(data), key=lambda move: move[0])
 
     def _read(self, data: DataFolder, folder: Path) -> None:
         unit = Unit(str(folder.relative_to(data.root)))
         self.units[unit.name] = unit
-        for path, _, files in os.walk(folder):
-            directory = str(Path(path).relative_to(data.root))
-            unit.size += sum(Path(path, file).lstat().st_size for file in files)
+        for path, files in walk(folder):
+            directory = str(path.relative_to(data.root))
+            unit.size += sum((path / file).lstat().st_size for file in files)
             if MANIFEST in files:
-                manifest = self.manifests[directory] = read(Path(path, MANIFEST))
+                manifest = self.manifests[directory] = read(path / MANIFEST)
                 unit.made = max(unit.made, str(manifest.get("started", ""))[:10])
                 if VERSION in manifest["outputs"]:
-                    self.versions[directory] = read(Path(path, VERSION), "name", "version", "date")
+                    self.versions[directory] = read(path / VERSION, "name", "version", "date")
             elif files and directory == unit.name:
                 unit.foreign = True
 
@@ -258,7 +259,7 @@ def clear(data: DataFolder, units: Iterable[Unit]) -> None:
         parent = staging_of(data)
         for unit in units:
             aside = Path(tempfile.mkdtemp(prefix="old.", dir=parent))
-            data.path(unit.name).rename(aside / "old")
+            withdraw(aside / "old", data.place(unit.name))
             remove(aside)
     except OSError as error:
         raise os_failure(error) from error

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import glob
 import json
 import os
-import shutil
 import stat
 import tempfile
 import time
@@ -21,6 +19,7 @@ from microstage.data_folder import (
     ODD,
     STAGING,
     SUMMARY,
+    VERSIONS,
     DataFolder,
     digest,
     parse_json,
@@ -28,10 +27,10 @@ from microstage.data_folder import (
     whose,
 )
 from microstage.errors import BAD_DATA, NO_INPUT, TRY_AGAIN, USAGE, StageError
+from microstage.replacing import ASIDE, discard, remove, replace
 from microstage.table import UNSPEAKABLE, Row
 
 MAX_STAGING_DAYS = 7
-ASIDE = ".old"  # ends the name of what was published before, while it is out of its place
 MAX_SUMMARY_BYTES = 64 * 1024  # it becomes an XCom, which is a row of Airflow's database
 
 
@@ -79,7 +78,7 @@ def take_over(data: DataFolder, name: str) -> Path | None:
     """
     parent = staging_of(data)
     for entry in sorted(parent.glob(f"{glob.escape(name)}*")):
-        if entry.is_dir() and not entry.name.endswith(ASIDE):
+        if entry.is_dir() and not entry.is_symlink() and not entry.name.endswith(ASIDE):
             new = parent / f"{name}.{uuid.uuid4().hex[:8]}"
             try:
                 return entry.rename(new)
@@ -108,7 +107,7 @@ def check_outputs(staging: Path, row: Row, owner: tuple[int, int]) -> dict[str, 
                 raise StageError(
                     BAD_DATA, f"{row.stage} wrote /out/{inner}, a link or a special file; refused."
                 )
-            if name == MANIFEST:
+            if name in (MANIFEST, VERSIONS):
                 raise StageError(
                     BAD_DATA, f"{row.stage} wrote /out/{inner}, a name that the platform uses."
                 )
@@ -161,59 +160,8 @@ def publish(data: DataFolder, staging: Path, target: Path) -> None:
     """Put `staging` in the place of `target` so that a reader sees the old or the new one."""
     staging.chmod(0o755)
     data.make(target.parent)
-    try:
-        staging.rename(target)  # works where there is nothing or an empty directory
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise
-        try:
-            _exchange(staging, target)  # the old one is now `staging`, which the caller removes
-        except OSError as unsupported:
-            if unsupported.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-            _move_aside(staging, target)
+    replace(data, staging, target)
     _sync(target.parent)
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Swap two directories in one step: renameat2(2) with RENAME_EXCHANGE."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        raise OSError(errno.ENOSYS, "no renameat2")
-    at_cwd, exchange = -100, 2
-    if renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), exchange) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(other))
-
-
-def _move_aside(staging: Path, target: Path) -> None:
-    """For file systems that cannot swap, such as NFS: readers miss it for a moment, never a mix."""
-    old = staging.with_name(staging.name + ASIDE)
-    target.rename(old)
-    try:
-        staging.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    discard(old)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a directory, whatever is in it; one that is gone is fine."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def discard(staging: Path) -> None:
-    """Remove a directory that an earlier try, or a later one, may be about to put in a place.
-
-    It loses its name first: what is half removed is never put there.
-    """
-    gone = staging.with_name(f".{uuid.uuid4().hex}")
-    with suppress(FileNotFoundError):
-        remove(staging.rename(gone))
 
 
 def _sync(path: Path) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from microstage.contract import Run
 from microstage.data_folder import STAGING, DataFolder
-from microstage.publishing import ASIDE, discard, os_failure, staging_of
+from microstage.publishing import os_failure, staging_of
+from microstage.replacing import ASIDE, discard
 from microstage.walls import SWEEP_AFTER
 
 ENDING = "-try"

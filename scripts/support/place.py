@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microstage.data_folder import MANIFEST, DataFolder
+from microstage.data_folder import MANIFEST, DataFolder, plain
 from microstage.errors import NO_INPUT, StageError
 from microstage.pipelines import DEFAULT, Pipeline, load_pipeline, pipeline_names
 
@@ -17,7 +17,7 @@ def place_of(root: Path, pipeline: str, name: str) -> tuple[Pipeline, DataFolder
     path. Raises StageError (64, 66).
     """
     data = DataFolder.at(root)
-    path = Path(name).resolve()
+    path = Path(plain(str(Path(name).resolve())))
     if path.exists() and path.is_relative_to(data.root):
         name = str(path.relative_to(data.root))
     first, _, rest = name.partition("/")
@@ -33,9 +33,9 @@ def find(data: DataFolder, name: str) -> str:
 
     Raises StageError (64, 66).
     """
-    path = Path(name).resolve()
+    path = Path(plain(str(Path(name).resolve())))
     if not (path.exists() and path.is_relative_to(data.root)):
-        path = data.path(name.rstrip("/"))
+        path = data.place(name.rstrip("/"))
     if not path.exists():
         raise StageError(NO_INPUT, f"There is no {name} in {data.root}.")
     if path.is_file():

@@ -14,7 +14,7 @@ from typing import Any
 
 from support import REPOSITORY
 
-from microstage.data_folder import MANIFEST, SUMMARY
+from microstage.data_folder import MANIFEST, SUMMARY, walk
 from microstage.errors import StageError
 from microstage.jobs import DAY, resolve
 from microstage.pipelines import Pipeline
@@ -69,11 +69,11 @@ def run_all(
 def link(data: Path, folder: Path, source: str) -> bool:
     """Provide a published directory in `folder`, by hard links; say whether it is there."""
     if not (folder / source).exists() and (data / source).is_dir():
-        for path in (data / source).rglob("*"):
-            if path.is_file():
-                target = folder / path.relative_to(data)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.link(path, target)
+        for directory, files in walk(data / source):
+            target = folder / directory.relative_to(data)
+            target.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                os.link(directory / file, target / file)
     return (folder / source).is_dir()
 
 

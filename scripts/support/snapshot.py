@@ -21,11 +21,11 @@ from typing import IO, Any
 
 from support.archive import Writer
 
-from microstage.data_folder import MANIFEST, STAGING
+from microstage.data_folder import MANIFEST, STAGING, VERSIONS, is_version
 from microstage.errors import TRY_AGAIN, StageError
 
 RESTORING, REPLACED = ".restoring", ".replaced"  # what a restore that was cut short has left
-LEFT_OUT = {STAGING, RESTORING, REPLACED}
+LEFT_OUT = {STAGING, VERSIONS, RESTORING, REPLACED}
 TRIES, PAUSE = 50, 0.02  # looks at a directory that is replaced again and again, and seconds
 
 
@@ -73,7 +73,9 @@ class Look:
         self._open(path, name, whole=False)
 
     def _open(self, path: Path, name: str, *, whole: bool) -> None:
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        # What is published by a link is copied as what it leads to, whatever becomes of the link.
+        follow = 0 if is_version(path) else os.O_NOFOLLOW
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | follow)
         self._stack.callback(os.close, handle)
         self._folders[path] = os.fstat(handle)
         self.entries.append(Entry(name, self._folders[path]))
@@ -87,9 +89,9 @@ class Look:
                 file = os.fdopen(os.open(each, flags, dir_fd=handle), "rb")
                 self._stack.enter_context(file)
                 self.entries.append(Entry(inner, os.fstat(file.fileno()), file))
-            elif stat.S_ISLNK(status.st_mode):
+            elif stat.S_ISLNK(status.st_mode) and not is_version(path / each):
                 self.entries.append(Entry(inner, status, link=os.readlink(each, dir_fd=handle)))
-            elif not stat.S_ISDIR(status.st_mode):
+            elif not stat.S_ISDIR(status.st_mode) and not stat.S_ISLNK(status.st_mode):
                 self.special.append(inner)
             elif whole:
                 self._open(path / each, inner, whole=True)
@@ -100,7 +102,7 @@ class Look:
     def is_settled(self) -> bool:
         """Whether all of its directories are in their places still."""
         return all(
-            os.path.samestat(path.stat(follow_symlinks=False), status)
+            os.path.samestat(path.stat(follow_symlinks=is_version(path)), status)
             for path, status in self._folders.items()
         )
 

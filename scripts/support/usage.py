@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from microstage.data_folder import MANIFEST, STAGING, DataFolder, read_manifest
+from microstage.data_folder import MANIFEST, DataFolder, read_manifest, walk
 from microstage.table import Row
 
 MIB = 2**20
@@ -30,11 +30,11 @@ class Used:
 def runs_of(data: DataFolder, since: dt.datetime) -> dict[str, list[Used]]:
     """Return the runs of each stage that has published something since then."""
     found = defaultdict(list)
-    for path in sorted(data.root.rglob(MANIFEST)):
-        if path.is_relative_to(data.root / STAGING):
+    for directory, files in walk(data.root):
+        if MANIFEST not in files:
             continue
         try:
-            manifest = read_manifest(path.parent)
+            manifest = read_manifest(directory)
             if dt.datetime.fromisoformat(manifest["started"]) < since:
                 continue
             seconds, used = float(manifest["seconds"]), manifest.get("used")

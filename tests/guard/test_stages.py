@@ -3,8 +3,9 @@
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,13 +15,37 @@ from guard.settings import Settings
 from guarded import DAY, IMAGE, INSTALL, SECRET, UID, Place, wait_for
 
 from microstage.clearing import remove, remove_all, sweep
-from microstage.contract import Run
+from microstage.contract import Run, run_job
 from microstage.engines.container import ContainerEngine, image_id
 from microstage.engines.days import DaysEngine
 from microstage.errors import StageError
 from microstage.jobs import window_days
 
 Body = Callable[..., dict[str, Any]]
+
+
+def run_days(place: Place, *days: str) -> tuple[dict[str, Any], list[str]]:
+    """Run a row for several days at once; return the summary of each, and what was said."""
+    run = Run("d", "r", "day")
+    lines: list[str] = []
+    image = image_id(place.client(), IMAGE)
+    together = DaysEngine(place.folder(), run, days, 1, lines.append)
+
+    def one(day: str) -> dict[str, Any]:
+        who = replace(run, day=day)
+        alone = ContainerEngine(place.client, place.folder(), image, who, lines.append)
+        return run_job(
+            place.folder(),
+            place.job("day", day),
+            image_id=image,
+            run=who,
+            engine=together.of(alone),
+            log=lines.append,
+            force=True,
+        )
+
+    with ThreadPoolExecutor(len(days)) as pool:
+        return dict(zip(days, pool.map(one, days), strict=True)), lines
 
 
 def test_a_row_is_run_and_published_with_its_inputs_and_an_empty_out(place: Place) -> None:
@@ -30,6 +55,25 @@ def test_a_row_is_run_and_published_with_its_inputs_and_an_empty_out(place: Plac
     assert {"files": expected, "there": ""} == summary
     assert "a result\n" == (place.data / "looked" / DAY / "result.txt").read_text()
     assert UID == (place.data / "looked" / DAY / "result.txt").stat().st_uid
+
+
+def test_what_is_published_behind_links_is_read_as_if_it_were_there_itself(place: Place) -> None:
+    folder = place.data / "raw"
+    for day in ("2013-01-05", DAY):
+        version = folder / f".versions/{day}.5f0c3a1b"
+        version.parent.mkdir(exist_ok=True)
+        (folder / day).rename(version)
+        (folder / day).symlink_to(version.relative_to(folder))
+    try:
+        one = place.run(place.job("look", model="models/one", window=2))
+        several, _ = run_days(place, "2013-01-05", DAY)
+    finally:
+        for day in ("2013-01-05", DAY):
+            (folder / day).unlink()
+            (folder / f".versions/{day}.5f0c3a1b").rename(folder / day)
+
+    assert f"model/file raw/2013-01-05/file raw/{DAY}/file same/file" == one["files"]
+    assert {day: {"files": "raw/file", "there": ""} for day in ("2013-01-05", DAY)} == several
 
 
 def test_the_walls_are_up(place: Place, body: Body) -> None:
@@ -136,37 +180,9 @@ def test_a_row_of_a_service_has_its_network_alone(place: Place, body: Body) -> N
 
 
 def test_several_days_share_a_container(place: Place) -> None:
-    days = ["2013-01-05", DAY]
-    run = Run("d", "r", "day")
-    lines: list[str] = []
-    image = image_id(place.client(), IMAGE)
-    together = DaysEngine(place.folder(), run, days, 1, lines.append)
-    results = {}
+    results, lines = run_days(place, "2013-01-05", DAY)
 
-    def one(day: str) -> None:
-        from dataclasses import replace  # noqa: PLC0415
-
-        from microstage.contract import run_job  # noqa: PLC0415
-
-        who = replace(run, day=day)
-        alone = ContainerEngine(place.client, place.folder(), image, who, lines.append)
-        results[day] = run_job(
-            place.folder(),
-            place.job("day", day),
-            image_id=image,
-            run=who,
-            engine=together.of(alone),
-            log=lines.append,
-            force=True,
-        )
-
-    threads = [threading.Thread(target=one, args=[day]) for day in days]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert {day: {"files": "raw/file", "there": ""} for day in days} == results
+    assert {day: {"files": "raw/file", "there": ""} for day in ("2013-01-05", DAY)} == results
     assert "2013-01-05 to 2013-01-06: 2 days in one container." in lines
     assert not [line for line in lines if "alone" in line]
 

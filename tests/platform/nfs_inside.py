@@ -1,7 +1,5 @@
 """Run in a share of NFS: a day is published again and again, beside those who read it."""
 
-import os
-import sys
 import threading
 import time
 from collections import Counter
@@ -13,7 +11,8 @@ from microstage.errors import NoInputError
 from microstage.inputs import read_inputs
 from microstage.jobs import Job
 from microstage.pipelines import Pipeline
-from microstage.publishing import prepare, publish, remove
+from microstage.publishing import prepare, publish
+from microstage.replacing import remove
 from microstage.table import Limits, Row
 
 TIMES, READERS = 50, 3
@@ -28,11 +27,11 @@ FILES = [f"{number}.csv" for number in range(5)]
 def publish_version(data: DataFolder, version: int) -> None:
     """Publish a day anew, as a stage does."""
     key = Run("dag", "run", "task", attempt=version).key
-    staging = prepare(data, data.path("raw/day"), key)
+    staging = prepare(data, data.place("raw/day"), key)
     for name in FILES:
         (staging / name).write_text(f"{version}")
     (staging / MANIFEST).write_text("{}")
-    publish(data, staging, data.path("raw/day"))
+    publish(data, staging, data.place("raw/day"))
     remove(staging)  # as who publishes does
 
 
@@ -54,7 +53,6 @@ def read(data: DataFolder, seen: Counter[str], over: threading.Event) -> None:
 
 def main() -> None:
     """Say what was seen, and what is left in the end."""
-    os.environ["MICROSTAGE_PATIENCE"] = sys.argv[1]
     data = DataFolder.at(Path.cwd())
     publish_version(data, 0)
     seen: Counter[str] = Counter()
@@ -69,6 +67,7 @@ def main() -> None:
         reader.join()
     texts = {(data.root / "raw/day" / name).read_text() for name in FILES}
     left = sorted(path.name for path in (data.root / STAGING).iterdir())
+    print("versions", len(list((data.root / "raw/.versions").iterdir())))
     print(f"{longest[0]:.1f} s the longest look")
     print("seen", dict(seen), "last", sorted(texts), "left", left)
 

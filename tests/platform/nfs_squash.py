@@ -37,7 +37,7 @@ def can_mount(directory: Path) -> bool:
 
 data = DataFolder.at(Path.cwd())
 with task():
-    staging = prepare(data, data.path("raw/day"), Run("dag", "run", "task").key)
+    staging = prepare(data, data.place("raw/day"), Run("dag", "run", "task").key)
     (staging / "data.csv").write_text("rows")
     shared = Path(tempfile.mkdtemp(dir=data.root / STAGING))
     let_pass(shared)
@@ -46,5 +46,5 @@ print(can_mount(staging), can_mount(shared / "in"), end=" ")
 with suppress(PermissionError):
     print("looks in", sorted(path.name for path in (data.root / STAGING).iterdir()))
 with task():
-    publish(data, staging, data.path("raw/day"))
+    publish(data, staging, data.place("raw/day"))
 print((data.root / "raw/day/data.csv").read_text())

@@ -14,13 +14,12 @@ def packages() -> None:
 
 
 @pytest.mark.parametrize("version", ["4.2", "4.0"])
-def test_a_day_that_is_replaced_is_there_for_whoever_looks_again(version: str) -> None:
-    said = inside("nfs_inside.py", "10", version=version, options="no_root_squash")
+def test_a_day_that_is_replaced_is_there_all_the_while(version: str) -> None:
+    said = inside("nfs_inside.py", version=version, options="no_root_squash")
     print(said)
 
-    assert "'missing'" not in said
-    assert "'a part'" not in said
-    assert re.search(r"'whole': [1-9]\d", said)
+    assert re.search(r"seen \{'whole': [1-9]\d+\}", said)
+    assert "versions 51" in said, "what was replaced is there for an hour"
     assert "last ['50'] left []" in said
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from shipped import write_pipelines
-from unit_harness import PIPELINE, ROW, RunJob, Stage
+from unit_harness import PIPELINE, ROW, RunJob, Stage, cannot_exchange
 
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
@@ -45,6 +45,13 @@ def data(tmp_path: Path) -> DataFolder:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "data.csv").write_text("x\n1\n")
     return DataFolder.at(tmp_path)
+
+
+@pytest.fixture(params=["exchange", "links"])
+def either_file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is published takes the place of another by an exchange, or is behind a link."""
+    if request.param == "links":
+        cannot_exchange(monkeypatch)
 
 
 @pytest.fixture

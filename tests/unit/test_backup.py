@@ -50,6 +50,7 @@ def put_back(archive: bytes, folder: Path, owners: Owners = SAME) -> None:
     extract(inside, folder, owners)
 
 
+@pytest.mark.usefixtures("either_file_system")
 def test_what_is_replaced_while_it_is_copied_is_never_a_mix(run: RunJob, data: DataFolder) -> None:
     """The model's directory and the split in it are published over and over; so is each file."""
     target, ended = "models/2013-01-06", threading.Event()

@@ -13,6 +13,7 @@ from made_data import publish, run_row
 
 from microstage.jobs import Job
 from microstage.pipelines import load_pipeline
+from microstage.replacing import remove
 
 ROOT = Path(__file__).resolve().parents[2]
 DAYS = ["2013-01-11", "2013-01-12", "2013-01-13"]
@@ -33,7 +34,7 @@ def predict(data: Path, model: str) -> None:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, either_file_system: None) -> Path:
     """Three days of raw data, the model trained on them, and the day after predicted by it."""
     for day in DAYS:
         publish(tmp_path, "generate", day)
@@ -240,7 +241,7 @@ def test_raw_data_from_outside_is_shown_and_checked(data: Path, lineage: Lineage
 
 
 def test_what_is_missing_is_told(data: Path, lineage: Lineage) -> None:
-    shutil.rmtree(data / "raw/2013-01-12")
+    remove(data / "raw/2013-01-12")
     (data / "processed/2013-01-13/manifest.json").unlink()
     (data / f"features/{TODAY}/data.csv").unlink()
     (data / "models/2013-01-13/manifest.json").write_text("{}")
@@ -260,7 +261,7 @@ def test_what_is_missing_is_told(data: Path, lineage: Lineage) -> None:
 
 
 def test_a_directory_that_is_gone_is_told(data: Path, lineage: Lineage) -> None:
-    shutil.rmtree(data / "raw/2013-01-12")
+    remove(data / "raw/2013-01-12")
 
     done = lineage()
 
@@ -341,7 +342,7 @@ def test_of_a_superseded_model_a_file_that_was_changed_is_told(
 def test_of_a_superseded_model_raw_data_that_were_published_anew_are_told(
     superseded: Path, lineage: Lineage
 ) -> None:
-    shutil.rmtree(superseded / "raw/2013-01-12")
+    remove(superseded / "raw/2013-01-12")
     publish(superseded, "generate", "2013-01-12", "again")
     start = f"!!! REPLACED: raw/2013-01-12 is not what production/{TODAY} was made from: data.csv "
 

@@ -4,16 +4,16 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_data import publish, run_row
-from unit_harness import names
+from unit_harness import cannot_exchange, names
 
-from microstage.data_folder import MANIFEST, DataFolder, digest
+from microstage.data_folder import MANIFEST, DataFolder, digest, plain, walk
 from microstage.errors import BAD_DATA, USAGE, StageError
 from microstage.jobs import resolve
 from microstage.keeping import Going, days_of, going
@@ -90,16 +90,28 @@ def predict(data: Path, ds: str, number: int) -> None:
 
 def as_of_its_day(data: Path) -> None:
     """Let everything have been made on the day that it is of."""
-    for path in data.rglob(MANIFEST):
-        manifest = json.loads(path.read_text())
-        manifest["started"] = f"{path.relative_to(data).parts[1]}T12:00:00+00:00"
-        path.write_text(json.dumps(manifest))
+    for directory, files in walk(data):
+        if MANIFEST in files:
+            manifest = json.loads((directory / MANIFEST).read_text())
+            manifest["started"] = f"{directory.relative_to(data).parts[1]}T12:00:00+00:00"
+            (directory / MANIFEST).write_text(json.dumps(manifest))
 
 
-@pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory, shipped: Path) -> Path:
-    """A year: three models went into production one after the other; the fourth was rejected."""
-    data = tmp_path_factory.mktemp("year")
+@pytest.fixture(scope="module", params=["exchange", "links"])
+def year(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shipped: Path
+) -> Iterator[Path]:
+    """A year: three models went into production one after the other; the fourth was rejected.
+
+    By either of the ways in which data are published.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "links":
+            cannot_exchange(patched)
+        yield publish_year(tmp_path_factory.mktemp("year"))
+
+
+def publish_year(data: Path) -> Path:
     for number, (_, ds) in MODELS.items():
         train(data, number)
         if number != 4:
@@ -185,7 +197,10 @@ def test_after_it_every_prediction_is_intact_still(data: DataFolder) -> None:
 
     assert 0 == shown.returncode, shown.stdout
     assert "models/2013-03-02" in shown.stdout
-    assert names(data.root / "predictions") == ["2013-12-20"]
+    assert {"2013-12-20"} == {
+        plain(f"{path.relative_to(data.root / 'predictions')}").removesuffix("/manifest.json")
+        for path in (data.root / "predictions").rglob(MANIFEST)
+    }
     assert [] == names(data.root / ".staging")
     assert set() == goes(planned(data))
 

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from unit_harness import (
     PIPELINE,
     RunJob,
     another_user,
+    cannot_exchange,
     fail,
     folder_for_all,
     names,
     stage,
 )
 
-from microstage import publishing
+from microstage import publishing, replacing
 from microstage.contract import Run
 from microstage.data_folder import DataFolder
 from microstage.errors import StageError
@@ -27,6 +29,7 @@ from microstage.exits import Exit
 from microstage.jobs import Job
 
 
+@pytest.mark.usefixtures("either_file_system")
 def test_a_directory_is_replaced_as_a_whole_with_what_was_published_inside_it(
     run: RunJob, data: DataFolder
 ) -> None:
@@ -34,10 +37,11 @@ def test_a_directory_is_replaced_as_a_whole_with_what_was_published_inside_it(
     run(stage(), target="models/day/validation")
     run(stage(model="new"), params={"seed": 2})
 
-    assert ["manifest.json", "model.txt", "summary.json"] == names(data.root / "models/day")
+    assert not (data.root / "models/day/validation").exists()
     assert "new" == (data.root / "models/day/model.txt").read_text()
 
 
+@pytest.mark.usefixtures("either_file_system")
 def test_a_directory_is_replaced_in_one_step_under_a_reader(run: RunJob, data: DataFolder) -> None:
     run(stage())
     target = data.root / "models/day"
@@ -61,25 +65,96 @@ def test_a_directory_is_replaced_in_one_step_under_a_reader(run: RunJob, data: D
     assert {"a model", "new"} == seen
 
 
-def cannot_swap(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Let the file system refuse to exchange two directories."""
-
-    def unsupported(*_: Path) -> None:
-        raise OSError(number, "not here")
-
-    monkeypatch.setattr(publishing, "_exchange", unsupported)
-
-
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_that_cannot_swap_is_published_to_all_the_same(
     run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    cannot_swap(monkeypatch, number)
+    cannot_exchange(monkeypatch, number)
     run(stage())
     run(stage(model="new"), params={"seed": 2})
 
     assert "new" == (data.root / "models/day/model.txt").read_text()
     assert [] == names(data.root / ".staging")
+
+
+def versions(data: DataFolder, folder: str = "models") -> dict[str, str]:
+    """Return the version of each model in a folder of links."""
+    found = (data.root / folder / ".versions").iterdir()
+    return {path.name: (path / "model.txt").read_text() for path in found if path.is_dir()}
+
+
+def test_a_name_is_a_link_where_nothing_can_be_exchanged_and_a_reader_goes_on_with_its_version(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cannot_exchange(monkeypatch)
+    run(stage())
+    begun = data.path("models/day")  # as a task resolves what it has mounted
+    run(stage(model="new"), params={"seed": 2})
+
+    assert "a model" == (begun / "model.txt").read_text()
+    assert {"a model", "new"} == set(versions(data).values())
+    assert "new" == versions(data)[(data.root / "models/day").readlink().name]
+
+
+def test_versions_that_were_replaced_go_after_an_hour_and_others_stay(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cannot_exchange(monkeypatch)
+    run(stage(model="moved away by a person"), target="models/moved")
+    (data.root / "models/moved").rename(data.root / "moved")
+    run(stage())
+    run(stage(model="new"), params={"seed": 2})
+    later = time.time() + replacing.KEPT_SECONDS + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    run(stage(), target="models/other")
+
+    assert ["a model", "moved away by a person", "new"] == sorted(versions(data).values())
+    assert ["models", "moved", "raw"] == [name for name in names(data.root) if name[0] != "."]
+
+
+def test_what_was_published_before_there_were_links_is_replaced_by_one(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(stage())
+    cannot_exchange(monkeypatch)
+    run(stage(model="new"), params={"seed": 2})
+
+    assert (data.root / "models/day").is_symlink()
+    assert {"new"} == set(versions(data).values())
+    assert [] == names(data.root / ".staging")
+
+
+def test_a_copy_on_a_file_system_that_can_exchange_has_directories_again(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        cannot_exchange(elsewhere)
+        run(stage())
+        run(stage(), target="models/day/validation")
+    run(stage(model="new"), params={"seed": 2})
+
+    assert not (data.root / "models/day").is_symlink()
+    assert ["manifest.json", "model.txt", "summary.json"] == names(data.root / "models/day")
+    assert {} == versions(data)
+
+
+def test_a_version_that_cannot_be_put_in_its_place_leaves_the_one_before(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run(stage())
+    cannot_exchange(monkeypatch)
+    for step in ("symlink_to", "replace"):
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, step, full)
+            with pytest.raises(StageError, match="is full"):
+                run(stage(model="new"), params={"seed": 2})
+
+        assert "a model" == (data.root / "models/day/model.txt").read_text()
+        assert {} == versions(data)
+        assert [] == names(data.root / ".staging")
 
 
 def test_a_try_that_died_between_two_renames_loses_nothing(run: RunJob, data: DataFolder) -> None:
@@ -102,15 +177,16 @@ def test_what_a_try_had_half_removed_when_it_died_never_comes_back(
 
     run(stage())
     with monkeypatch.context() as broken:
-        cannot_swap(broken, errno.EINVAL)
+        cannot_exchange(broken)
+        run(stage(), target="other/day")  # finds out what the file system can
         broken.setattr("shutil.rmtree", dies)
         with pytest.raises(KeyboardInterrupt):
             run(stage(model="new"), params={"seed": 2})
-    (data.root / "models/day").rename(data.root / "taken-away")  # as by a person
+    (data.root / "models/day").rename(data.root / "models/taken-away")  # as by a person
     with pytest.raises(StageError):
         run(fail)
 
-    assert "new" == (data.root / "taken-away/model.txt").read_text()
+    assert "new" == (data.root / "models/taken-away/model.txt").read_text()
     assert not (data.root / "models/day").exists()
 
 

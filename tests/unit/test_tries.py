@@ -12,7 +12,8 @@ from microstage.data_folder import STAGING, DataFolder
 from microstage.errors import TRY_AGAIN, LeftRunningError, StageError
 from microstage.exits import Exit
 from microstage.jobs import Job
-from microstage.publishing import discard, prepare, staging_of, take_over
+from microstage.publishing import prepare, staging_of, take_over
+from microstage.replacing import discard
 from microstage.tries import Claim, reap
 
 RUN = Run("dag", "run", "train")

@@ -1,5 +1,6 @@
 """What the tests of the contract share: a row, and stages that are a few lines of Python."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+
+from microstage import replacing
 from microstage.exits import Exit
 from microstage.jobs import Job
 from microstage.pipelines import Pipeline
@@ -52,6 +56,16 @@ def never(_: Job, __: Path) -> Exit:
 def fail(_: Job, __: Path) -> Exit:
     """Be a stage that fails."""
     return Exit(1)
+
+
+def cannot_exchange(monkeypatch: pytest.MonkeyPatch, number: int = errno.EINVAL) -> None:
+    """Let the file system refuse to exchange two directories, as NFS does."""
+
+    def unsupported(*_: Path) -> None:
+        raise OSError(number, "not here")
+
+    monkeypatch.setattr(replacing, "_exchange", unsupported)
+    monkeypatch.setattr(replacing, "_able", {})
 
 
 @contextmanager

@@ -27,7 +27,8 @@ from microstage.engines.container import ContainerEngine
 from microstage.errors import TRY_AGAIN, StageError
 from microstage.exits import Exit
 from microstage.jobs import Job, spoken
-from microstage.publishing import let_pass, remove
+from microstage.publishing import let_pass
+from microstage.replacing import remove
 from microstage.sharing import COMMAND, MOST, ending, provide
 from microstage.table import Row
 from microstage.walls import DAYS, DAYS_LABEL

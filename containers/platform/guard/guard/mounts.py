@@ -16,7 +16,7 @@ from typing import Any
 from guard.refusals import RefusedError
 from guard.settings import Settings
 from microstage.contract import Run
-from microstage.data_folder import STAGING
+from microstage.data_folder import STAGING, plain
 from microstage.errors import StageError
 from microstage.jobs import DAY, spoken, window_days
 from microstage.pipelines import Pipeline
@@ -175,7 +175,7 @@ def _match(template: str, path: str, pipelines: Sequence[str]) -> dict[str, str]
         place = re.escape(f"{{{name}}}")
         pattern = pattern.replace(place, f"(?P<{name}>{text})", 1)
         pattern = pattern.replace(place, f"(?P={name})")
-    found = re.fullmatch(pattern, path, re.ASCII)
+    found = re.fullmatch(pattern, plain(path), re.ASCII)  # a version: microstage.replacing
     if not found:
         return None
     values = found.groupdict()
