@@ -206,6 +206,9 @@ docker buildx version >/dev/null 2>&1 || die "this Docker has no buildx; install
 scripts/make_env
 make_debian
 mkdir -p .cache
+# An attestation has a time in it, and where images are in containerd it is part of their ids: each
+# build would have another one. https://docs.docker.com/build/metadata/attestations/
+export BUILDX_NO_DEFAULT_ATTESTATIONS=1
 export PREFIX VERSION CA_BUNDLE STAGES PLATFORM REVISIONS=''
 CA_BUNDLE=$(ca_bundle)
 STAGES=$(stages | paste -sd,)

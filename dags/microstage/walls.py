@@ -22,7 +22,6 @@ GUARD = "Microstage guard"  # what the guard calls itself, where an engine has i
 LIMITED = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "cpus"}
 PODMAN = "Podman Engine"
 SHIFTED = {"name=rootless", "name=userns"}
-CONTAINERD = ["driver-type", "io.containerd.snapshotter.v1"]
 SWEEP_AFTER = 120  # seconds past its time limit after which a container has no owner any more
 
 
@@ -102,12 +101,4 @@ def lacking(version: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tup
         yield (
             f"this Docker Engine cannot limit {', '.join(names)}",
             "mount the cgroup controllers memory, pids and cpu, and start it anew",
-        )
-    # With the image of before goes what a pinned row runs, and a rollback goes back to.
-    if CONTAINERD in (info.get("DriverStatus") or []):
-        yield (
-            "this Docker Engine keeps images in containerd, where one is gone, pinned or not, as "
-            "soon as it is built anew",
-            'put "features": {"containerd-snapshotter": false} into its daemon.json, start it '
-            "anew, and build the images",
         )

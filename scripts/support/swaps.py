@@ -48,6 +48,21 @@ def pinned(image: str) -> str:
     return f"{image.partition('@')[0]}@{image_id}"
 
 
+def keep(pin: str) -> None:
+    """Give a pinned image a name that stays, whatever the name that it had is given to.
+
+    Where an engine keeps images in containerd, one without a name is gone; elsewhere it goes with
+    docker image prune.
+    """
+    image_id = pin.rpartition("@")[2]
+    docker("tag", image_id, name_of_pin(image_id))
+
+
+def name_of_pin(image_id: str) -> str:
+    """Return the name that keeps an image."""
+    return f"microstage/pinned:{image_id.removeprefix('sha256:')[:12]}"
+
+
 def docker(*arguments: str) -> str:
     """Return what a docker command prints; nothing when it fails."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from support import REPOSITORY
-from support.services import images_of
+from support.services import docker, images_of
 from support.swaps import pinned
 
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
@@ -21,6 +22,7 @@ from microstage.pipelines import load_pipeline, pipeline_names
 from microstage.table import Row
 
 COMPOSE = "worker.yml"
+CONTAINERD = "containerd"  # as make_env writes it, and in what an engine says of its store
 MOST_OFF = 5  # seconds that clocks may differ
 SECONDS = 10
 
@@ -84,6 +86,23 @@ def check_control(server: str, certificate: str) -> None:
             "see that it runs, and that this host may reach that port.",
         ) from None
     check_clock(date.timestamp() - time.time(), server)
+
+
+def check_store(control: str) -> None:
+    """Raise StageError if this host's engine keeps images otherwise than the control host's.
+
+    Where they are in containerd, an image's id is another digest of it, so pins and manifests would
+    mean none that is here: https://github.com/docker/cli/issues/5526.
+    """
+    theirs = control == CONTAINERD
+    if (CONTAINERD in docker("info", "--format={{.DriverStatus}}")) != theirs:
+        wanted = json.dumps({"features": {"containerd-snapshotter": theirs}})
+        raise StageError(
+            USAGE,
+            f"The control host's engine {'keeps' if theirs else 'does not keep'} its images in "
+            f"containerd, and this one {'does not' if theirs else 'does'}, so images have other "
+            f"ids here: put {wanted} into the daemon.json of this one, and start it anew.",
+        )
 
 
 def services() -> list[str]:

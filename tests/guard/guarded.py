@@ -20,6 +20,8 @@ import docker
 import pytest
 from kinds import KINDS, kind, machine, programs
 
+from support.swaps import name_of_pin
+
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
 from microstage.engines import container
@@ -229,6 +231,34 @@ class Place:
                 force=True,
                 resume=engine.resume,
             )
+
+
+def run_pinned(place: Place) -> Any:
+    """Pin a row as swap_stage does, build the name anew, run the row; return the summary."""
+    table, stage = place.dags / "stages.toml", str(HERE / "stage")
+    before = table.read_text()
+
+    def build(version: str) -> str:
+        labels = {"version": version}
+        made = place.engine.build(
+            path=stage, tag="microstage/swapped:1", rm=True, labels=labels, decode=True
+        )
+        assert [] == [line["error"] for line in made if "error" in line]
+        return container.image_id(place.engine, "microstage/swapped:1")
+
+    pin = build("1")
+    place.engine.tag(pin, *name_of_pin(pin).split(":"))
+    place.engine.remove_image("microstage/swapped:1")  # as BuildKit does in containerd
+    assert pin != build("2")
+    try:
+        table.write_text(before.replace("microstage/absent:1", f"microstage/swapped:1@{pin}"))
+        job = place.job("absent")
+        summary = place.run(job)
+        made_by = json.loads((place.data / job.target / "manifest.json").read_text())["image_id"]
+    finally:
+        table.write_text(before)
+    assert pin == made_by
+    return summary
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:

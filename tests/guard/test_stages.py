@@ -12,7 +12,7 @@ import pytest
 from docker.errors import APIError
 from guard.compose import LINK_LOCAL
 from guard.settings import Settings
-from guarded import DAY, IMAGE, INSTALL, SECRET, UID, Place, wait_for
+from guarded import DAY, IMAGE, INSTALL, SECRET, UID, Place, run_pinned, wait_for
 
 from microstage.clearing import remove, remove_all, sweep
 from microstage.contract import Run, run_job
@@ -210,14 +210,7 @@ def test_an_image_that_is_absent_is_told_with_the_way_to_get_it(place: Place) ->
 
 
 def test_a_pinned_image_is_run_whatever_its_name_means_by_now(place: Place) -> None:
-    before, pin = (place.dags / "stages.toml").read_text(), image_id(place.engine, IMAGE)
-    place.engine.tag("microstage/base:1.0.0", "microstage/swapped", "1")
-    swapped = before.replace("microstage/absent:1", f"microstage/swapped:1@{pin}")
-    try:
-        (place.dags / "stages.toml").write_text(swapped)
-        assert {} == place.run(place.job("absent"))
-    finally:
-        (place.dags / "stages.toml").write_text(before)
+    assert {} == run_pinned(place)
 
 
 def test_an_image_that_does_not_say_it_is_a_stage_is_refused(place: Place) -> None:

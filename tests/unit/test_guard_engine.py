@@ -107,11 +107,6 @@ def test_an_engine_is_taken_that_keeps_the_walls_up() -> None:
         ("CpuCfsQuota", False, "cannot limit cpus; "),
         ("SecurityOptions", ["name=rootless"], "gives users other ids .*; take one that runs as"),
         ("SecurityOptions", ["name=userns"], "gives users other ids"),
-        (
-            "DriverStatus",
-            [["driver-type", "io.containerd.snapshotter.v1"]],
-            'keeps images in containerd, .*; put "features": .* daemon.json, start it anew',
-        ),
     ],
 )
 def test_an_engine_that_leaves_out_a_wall_is_not(key: str, value: object, reason: str) -> None:
