@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from support.archive import Writer
+from support.host_images import HOSTS
 
 from microstage.data_folder import MANIFEST, STAGING, VERSIONS, is_version
 from microstage.errors import TRY_AGAIN, StageError
 
 RESTORING, REPLACED = ".restoring", ".replaced"  # what a restore that was cut short has left
-LEFT_OUT = {STAGING, VERSIONS, RESTORING, REPLACED}
+LEFT_OUT = {STAGING, VERSIONS, HOSTS, RESTORING, REPLACED}
 TRIES, PAUSE = 50, 0.02  # looks at a directory that is replaced again and again, and seconds
 
 

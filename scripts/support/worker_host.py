@@ -15,7 +15,7 @@ from pathlib import Path
 
 from support import REPOSITORY
 from support.services import docker, images_of
-from support.swaps import pinned
+from support.swaps import keep, pinned
 
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.pipelines import load_pipeline, pipeline_names
@@ -120,9 +120,13 @@ def rows(dags: Path, queues: list[str]) -> Iterator[Row]:
 def pull(registry: str, image: str) -> str:
     """Pull an image of the table, and give it the name that it has there; return its id.
 
-    Raises StageError, as where a pinned one is another one in the registry.
+    One that is pinned and here is not pulled. Raises StageError, as where a pinned one is another
+    one in the registry.
     """
     name, _, pin = image.partition("@")
+    if pin and is_here(pin):
+        keep(image)
+        return pin
     remote = f"{registry.rstrip('/')}/{name}"
     done = subprocess.run(
         ["docker", "pull", "--quiet", remote], capture_output=True, text=True, check=False
@@ -134,7 +138,6 @@ def pull(registry: str, image: str) -> str:
             f"{remote} cannot be pulled ({said}); on the control host: ./build_images.sh --push "
             f"{registry}.",
         )
-    subprocess.run(["docker", "tag", remote, name], check=True)
     found = pinned(remote).rpartition("@")[2]
     if pin and pin != found:
         raise StageError(
@@ -142,4 +145,13 @@ def pull(registry: str, image: str) -> str:
             f"The table wants {name} as {pin[:19]}, and the registry has {found[:19]}: push that "
             "one from the control host.",
         )
+    subprocess.run(["docker", "tag", remote, name], check=True)
+    if pin:
+        keep(image)
     return found
+
+
+def is_here(image: str) -> bool:
+    """Tell whether the engine has an image."""
+    command = ["docker", "image", "inspect", image]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -168,6 +168,28 @@ def test_the_doctor_finds_all_well_and_a_queue_that_nobody_has(farm: Farm) -> No
     farm.wide.takes(1)
 
 
+def test_a_swap_is_refused_until_every_host_of_the_queue_has_the_image(farm: Farm) -> None:
+    image = "microstage-test/slow:2"
+    farm.wide.build(image, "--label=another=one")
+    swap = ["scripts/swap_stage", "generate", image, "--pipeline", "slow"]
+    refused = farm.stack.run(*swap, check=False)
+    assert 66 == refused.returncode
+    assert f"host1, a host of the queue workers, has no {image} of the id" in refused.stderr
+
+    remote = f"127.0.0.1:{farm.registry.rpartition(':')[2]}/{image}"
+    docker("tag", image, remote)
+    docker("push", "--quiet", remote)
+    docker("rmi", remote)
+    for host in farm.hosts:
+        host.run("scripts/pull_images", farm.registry, image)
+    swapped = farm.stack.run(
+        *swap, check=False
+    )  # what the checks say of this image is their matter
+
+    for host in farm.hosts:
+        assert f"host{host.number}, of the queue workers, has it" in swapped.stdout
+
+
 def test_a_row_whose_gpus_a_host_has_not_says_so(farm: Farm) -> None:
     farm.wide.more = f"{QUEUE}gpus = 1\n"
     farm.wide.takes(1)
