@@ -21,6 +21,7 @@ from microstage.pipelines import Pipeline
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+BY_HAND = ("mail", "workers")  # what nobody has to have caused, or to have
 PATIENCE = 30_000  # milliseconds for a page to show what it should
 # What a person would have clicked once: a graph from top to bottom beside the run's details, and no
 # assistants.
@@ -58,6 +59,7 @@ class Session:
             "mlflow_model": partial(self.mlflow, "model"),
             "report": self.report,
             "mail": self.mail,
+            "workers": self.workers,
         }
 
     def new_context(self, **options: Any) -> BrowserContext:
@@ -96,9 +98,7 @@ class Session:
     def by_demo(self, name: str) -> bool:
         """Tell whether scripts/demo makes what a picture shows; nobody has to roll back or fail."""
         started_by_hand = {self.pipeline.prefixed(dag) for dag in self.pipeline.schedules}
-        return name != "mail" and (name not in self.dag_ids() or name in started_by_hand)
-
-    # --- the pages: each is called with the name of its picture -----------------------------------
+        return name not in BY_HAND and (name not in self.dag_ids() or name in started_by_hand)
 
     def login(self, name: str) -> None:
         context, self.context = self.context, self.new_context()  # nobody is logged in in this one
@@ -199,9 +199,7 @@ class Session:
         folder = Path(setting("MICROSTAGE_DATA") or REPOSITORY / "data") / self.pipeline.folder
         reports = sorted(folder.glob("reports/*/report.html"))
         if not reports:
-            raise AbsentError(
-                f"There is no report in {folder}/reports; make one with: scripts/demo"
-            )
+            raise AbsentError(f"There is no report in {folder}/reports; scripts/demo makes one")
         page = self.context.new_page()
         page.set_viewport_size({"width": WIDTH, "height": HEIGHT * 3 // 2})
         page.goto(reports[-1].as_uri())
@@ -219,7 +217,16 @@ class Session:
         see(name, page, page.get_by_role("heading", name=mails[0]["subject"]))
         self.take(name, page)
 
-    # --- the picture ------------------------------------------------------------------------------
+    def workers(self, name: str) -> None:
+        if "EdgeExecutor" not in setting("AIRFLOW_EXECUTOR"):
+            raise AbsentError(
+                "This installation has no workers; docs/scale.md says how it gets some"
+            )
+        page = self.context.new_page()
+        page.goto(f"{self.airflow.url}/plugin/edge_executor")
+        for worker in self.airflow.call("GET", "/edge_worker/ui/worker")["workers"]:
+            see(name, page, page.get_by_text(worker["worker_name"]).first)
+        self.take(name, page)
 
     def take(self, name: str, page: Page) -> None:
         """Write a page's picture, once two in a row are the same."""

@@ -89,6 +89,8 @@ def test_images_without_a_name_go_but_those_in_use_and_those_that_made_what_is_k
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By another label than that of the project, whose nameless images are not the test's."""
+    if "containerd" in docker("info", "--format={{.DriverStatus}}"):
+        pytest.skip("where images are in containerd, one without a name is gone at once")
     label = f"org.example.{uuid.uuid4().hex}=1"
     monkeypatch.setattr(upkeep, "VENDOR", f"label={label}")
     free, made, used = (image(label) for _ in range(3))
