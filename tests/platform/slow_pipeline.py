@@ -30,9 +30,9 @@ class Slow(Story):
     def file(self) -> Path:
         return self.stack.root / "dags/pipelines/slow.toml"
 
-    def takes(self, seconds: int, long: dt.date | None = None, mib: int = 0) -> None:
+    def takes(self, seconds: int, long: dt.date | None = None, mib: int = 0, busy: int = 0) -> None:
         """Let each day take so long and so much, from the next task on; one a minute more."""
-        params = f'seconds = {seconds}, long = "{long}", mib = {mib}'
+        params = f'seconds = {seconds}, long = "{long}", mib = {mib}, busy = {busy}'
         row = f'image = "{self.image}"\nparams = {{ {params} }}'
         self.file.write_text(f"[pipeline]\n\n[stages.generate]\n{row}\n")
 

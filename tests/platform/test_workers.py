@@ -25,8 +25,8 @@ class Wide(Slow):
 
     more = QUEUE
 
-    def takes(self, seconds: int, long: dt.date | None = None, mib: int = 0) -> None:
-        super().takes(seconds, long, mib)
+    def takes(self, seconds: int, long: dt.date | None = None, mib: int = 0, busy: int = 0) -> None:
+        super().takes(seconds, long, mib, busy)
         self.file.write_text(self.file.read_text() + self.more)
 
 
@@ -47,6 +47,20 @@ class Farm:
         """Return how many of these days each host has made."""
         runs = [self.wide.airflow.find("generate_data", day) for day in days]
         return Counter(self.wide.airflow.tasks(run)[0]["hostname"] for run in runs)
+
+    def is_up(self, name: str) -> bool:
+        """Tell whether Airflow hears of a worker."""
+        workers = self.wide.airflow.call("GET", "/edge_worker/ui/worker")["workers"]
+        states = {each["worker_name"]: each["state"] for each in workers}
+        return states.get(name) in ("idle", "running")
+
+    def seconds(self, wanted: list[dt.date]) -> float:
+        """Return how long these days took together."""
+        started = time.monotonic()
+        runs = [self.wide.airflow.trigger("generate_data", day, {}) for day in wanted]
+        wait_until(lambda: all(map(self.wide.has_ended, runs)), 600, f"{len(runs)} days are done")
+        assert {"success"} == {self.wide.state_of(run) for run in runs}
+        return time.monotonic() - started
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +146,22 @@ def test_a_backfill_is_done_once_while_a_worker_is_killed_and_another_is_cut_off
     assert [] == farm.running()
     for day in wanted:
         assert "second 8" in wide.log("generate_data", day, "generate"), day
+
+
+def test_what_a_second_host_gains_is_told(farm: Farm) -> None:
+    """Each host has one core; on a machine of two, Airflow and the workers share them."""
+    farm.wide.takes(0, busy=1000)
+    two = farm.hosts[1]
+    two.run("docker", "compose", "stop", "worker")
+    wait_until(lambda: farm.is_up("host1") and not farm.is_up("host2"))
+    alone = farm.seconds(days(12, 4))
+    two.run("docker", "compose", "start", "worker")
+    wait_until(lambda: farm.is_up("host2"))
+    both = farm.seconds(days(12, 5))
+    print(f"12 days on one host {alone:.0f} s, on two {both:.0f} s: {alone / both:.2f} times")
+
+    assert {"host1": 12} == farm.places(days(12, 4))
+    assert {"host1", "host2"} == set(farm.places(days(12, 5)))
 
 
 def test_a_row_without_a_queue_is_run_where_it_always_was(farm: Farm) -> None:

@@ -1,5 +1,6 @@
-# generate --date DAY --seconds N --long DAY --mib N: takes so long, and on that day a minute more.
-# Says which second it is, and in the data which container it was; beside these is a file so large.
+# generate --date DAY --seconds N --long DAY --mib N --busy N: takes so long, and on that day a minute
+# more. Says which second it is, and in the data which container it was; beside these is a file so
+# large. Before all that it keeps a core busy, with so many MiB to digest.
 set -e
 trap 'exit 143' TERM
 while [ $# -gt 1 ]; do
@@ -8,9 +9,11 @@ while [ $# -gt 1 ]; do
     --seconds) seconds=$2 ;;
     --long) long=$2 ;;
     --mib) mib=$2 ;;
+    --busy) busy=$2 ;;
     esac
     shift
 done
+[ "$busy" = 0 ] || head -c "${busy}M" /dev/zero | sha256sum >/dev/null
 [ "$date" != "$long" ] || seconds=$((seconds + 60))
 for second in $(seq "$seconds"); do
     echo "second $second" >&2
