@@ -8,7 +8,8 @@ a version, and its name a link to it:
 
 One link takes the place of another in one step, rename(2). What is published in a directory is in
 its version, links and all, and so goes with it. A version that was replaced stays for an hour, for
-those who are reading it. Standard library only.
+those who are reading it. Where there are no links either, as on some shares of SMB, what is
+replaced is away for a moment. Standard library only.
 """
 
 from __future__ import annotations
@@ -31,24 +32,22 @@ ASIDE = ".old"  # ends the name of what was published before, while it is out of
 KEPT_SECONDS = 3600
 THERE = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 CANNOT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
-_able: dict[int, bool] = {}  # by file system
+_ways: dict[int, str] = {}  # by file system
 
 
 def replace(data: DataFolder, staging: Path, target: Path) -> None:
     """Put `staging` in the place of `target`; what that was before may be `staging` then."""
-    if _can_exchange(staging.parent):
-        try:
-            staging.rename(target)  # works where there is nothing or an empty directory
-        except OSError as error:
-            if error.errno not in THERE:
-                raise
-            versions = _versions_of(target)
-            _exchange(staging, target)
-            for version in versions:  # of a file system before this one
-                discard(version)
-    else:
+    way = _way(staging.parent)
+    if way == "link":
         _put_link(data, staging, target)
         _sweep(target.parent)
+        return
+    try:
+        staging.rename(target)  # works where there is nothing or an empty directory
+    except OSError as error:
+        if error.errno not in THERE:
+            raise
+        (_swap if way == "exchange" else _move_aside)(staging, target)
 
 
 def withdraw(staging: Path, target: Path) -> None:
@@ -88,23 +87,53 @@ def _exchange(one: Path, other: Path) -> None:
         raise OSError(number, os.strerror(number), str(other))
 
 
-def _can_exchange(folder: Path) -> bool:
-    """Tell whether the file system of a folder can swap directories; it is tried there."""
+def _way(folder: Path) -> str:
+    """Return what the file system of a folder can: exchange, link, or neither, which is aside."""
     system = folder.stat().st_dev
-    if system not in _able:
+    if system not in _ways:
         with tempfile.TemporaryDirectory(prefix="swap.", dir=folder) as place:
-            one, other = Path(place, "one"), Path(place, "other")
-            one.mkdir()
-            other.mkdir()
-            try:
-                _exchange(one, other)
-            except OSError as error:
-                if error.errno not in CANNOT:
-                    raise
-                _able[system] = False
-            else:
-                _able[system] = True
-    return _able[system]
+            _ways[system] = _tried(Path(place))
+    return _ways[system]
+
+
+def _tried(place: Path) -> str:
+    one, other = place / "one", place / "other"
+    one.mkdir()
+    other.mkdir()
+    try:
+        _exchange(one, other)
+    except OSError as error:
+        if error.errno not in CANNOT:
+            raise
+    else:
+        return "exchange"
+    try:
+        (place / "link").symlink_to("one")
+    except OSError as error:
+        if error.errno not in (*CANNOT, errno.EPERM, errno.EROFS):
+            raise
+        return "aside"
+    return "link"
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Swap two directories; a link of a file system before this one goes, with its versions."""
+    versions = _versions_of(target)
+    _exchange(staging, target)
+    for version in versions:
+        discard(version)
+
+
+def _move_aside(staging: Path, target: Path) -> None:
+    """Put one where the other was, which is away for a moment."""
+    old = staging.with_name(staging.name + ASIDE)
+    target.rename(old)
+    try:
+        staging.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    discard(old)
 
 
 def _put_link(data: DataFolder, staging: Path, target: Path) -> None:

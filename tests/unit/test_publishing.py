@@ -77,6 +77,38 @@ def test_a_file_system_that_cannot_swap_is_published_to_all_the_same(
     assert [] == names(data.root / ".staging")
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_where_there_are_no_links_either_it_is_moved_aside_and_back_if_the_new_one_cannot_come(
+    run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    def no_links(*_: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    cannot_exchange(monkeypatch)
+    monkeypatch.setattr(Path, "symlink_to", no_links)
+    run(stage())
+    if kept:
+        run(stage(), target="other/day")  # finds out what the file system can
+        moves = iter([None, OSError(errno.EIO, "no more"), None])  # it is full, out of it, back
+        rename = Path.rename
+
+        def fails_once(path: Path, target: Path) -> Path:
+            if target == data.root / "models/day" and isinstance(error := next(moves), OSError):
+                raise error
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", fails_once)
+        with pytest.raises(StageError):
+            run(stage(model="new"), params={"seed": 2})
+    else:
+        run(stage(model="new"), params={"seed": 2})
+
+    assert ("a model" if kept else "new") == (data.root / "models/day/model.txt").read_text()
+    assert not (data.root / "models/day").is_symlink()
+    assert not (data.root / "models/.versions").exists()
+    assert [] == names(data.root / ".staging")
+
+
 def versions(data: DataFolder, folder: str = "models") -> dict[str, str]:
     """Return the version of each model in a folder of links."""
     found = (data.root / folder / ".versions").iterdir()
@@ -146,6 +178,7 @@ def test_a_version_that_cannot_be_put_in_its_place_leaves_the_one_before(
 
     run(stage())
     cannot_exchange(monkeypatch)
+    run(stage(), target="other/day")  # finds out what the file system can
     for step in ("symlink_to", "replace"):
         with monkeypatch.context() as broken:
             broken.setattr(Path, step, full)

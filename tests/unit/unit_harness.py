@@ -65,7 +65,7 @@ def cannot_exchange(monkeypatch: pytest.MonkeyPatch, number: int = errno.EINVAL)
         raise OSError(number, "not here")
 
     monkeypatch.setattr(replacing, "_exchange", unsupported)
-    monkeypatch.setattr(replacing, "_able", {})
+    monkeypatch.setattr(replacing, "_ways", {})
 
 
 @contextmanager
