@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from support import REPOSITORY
+from support.host_images import writing
 from support.services import docker, images_of
 from support.swaps import keep, pinned
 
@@ -37,7 +38,7 @@ def check_settings(settings: Mapping[str, str]) -> None:
         )
 
 
-def check_share(data: Path, dags: Path, uid: int) -> None:
+def check_share(data: Path, dags: Path, uid: int, gid: int) -> None:
     """Raise StageError unless the data folder and dags/ are those that all hosts have."""
     if not (dags / "stages.toml").is_file():
         raise StageError(
@@ -57,7 +58,7 @@ def check_share(data: Path, dags: Path, uid: int) -> None:
             f"{data} belongs to uid {data.stat().st_uid} here, and to {uid} on the control host: "
             "ids must be the same on all hosts (for NFS 4 its id mapping, off).",
         )
-    with tempfile.NamedTemporaryFile(dir=data, prefix=".clock-") as file:
+    with writing(data, uid, gid), tempfile.NamedTemporaryFile(dir=data, prefix=".clock-") as file:
         off = Path(file.name).stat().st_mtime - time.time()
     check_clock(off, f"the server of {data}")
 

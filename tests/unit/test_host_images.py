@@ -9,7 +9,7 @@ import pytest
 from unit_harness import another_user, folder_for_all, names
 
 from support import host_images
-from support.host_images import as_owner, check_hosts, tell
+from support.host_images import check_hosts, tell, writing
 
 from microstage.errors import StageError
 
@@ -75,12 +75,15 @@ def test_what_was_not_written_so_is_refused(tmp_path: Path, has: Has) -> None:
         list(check_hosts(tmp_path, ["workers"], PIN))
 
 
-def test_the_share_is_written_to_as_who_tasks_run_as() -> None:
+def test_a_share_that_takes_root_for_nobody_is_written_to_as_who_tasks_run_as(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with folder_for_all() as folder:
         with another_user() as uid:
             gid = os.getegid()
         os.chown(folder, uid, gid)
-        with as_owner(uid, gid):
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        with writing(folder, uid, gid):
             (folder / "file").touch()
 
         assert uid == (folder / "file").stat().st_uid

@@ -52,7 +52,7 @@ def test_the_env_of_another_host_is_refused() -> None:
 def test_a_share_that_is_there_is_taken_and_left_as_it_is(tmp_path: Path, dags: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    check_share(data, dags, UID)
+    check_share(data, dags, UID, os.getgid())
 
     assert [] == list(data.iterdir())
 
@@ -64,7 +64,7 @@ def test_a_share_that_is_not_mounted_or_anothers_is_refused(tmp_path: Path, dags
         (tmp_path, dags, UID + 1, f"belongs to uid {UID} here, and to {UID + 1} on the control"),
     ):
         with pytest.raises(StageError, match=sentence):
-            check_share(data, folder, uid)
+            check_share(data, folder, uid, os.getgid())
 
 
 @pytest.mark.parametrize(
