@@ -223,6 +223,7 @@ class Session:
                 "This installation has no workers; docs/scale.md says how it gets some"
             )
         page = self.context.new_page()
+        page.set_viewport_size({"width": WIDTH, "height": HEIGHT // 3})
         page.goto(f"{self.airflow.url}/plugin/edge_executor")
         for worker in self.airflow.call("GET", "/edge_worker/ui/worker")["workers"]:
             see(name, page, page.get_by_text(worker["worker_name"]).first)
