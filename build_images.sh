@@ -120,6 +120,14 @@ bake() {
     { tail -40 "$LOG" >&2; die "the build failed; its whole log is in $LOG"; }
 }
 
+# Where an engine has its images in containerd, one is gone as soon as its name is built anew, though
+# it has made what is there still: https://github.com/moby/moby/issues/48907. Elsewhere it stays without
+# a name. In either case scripts/maintain removes it when nothing needs it any more.
+keep() {
+  store=${store:-$(docker info --format '{{.DriverStatus}}')}
+  if [[ "$store" == *containerd* ]]; then docker tag "$1" "$PREFIX/before:${1:7:12}"; fi
+}
+
 # build ARCH, which is empty for the processor of this machine
 build() {
   local name tag id size changed suffix=${1:+-$1}$debug tags=() todo=()
@@ -133,6 +141,7 @@ build() {
     if [ -n "$fresh" ] ||
       [ "$(cat ".cache/built/$tag" 2>/dev/null)" != "${recipes[$tag]} ${before[$tag]:-}" ]; then
       todo+=("$name$debug")
+      if [ -n "${before[$tag]:-}" ]; then keep "${before[$tag]}"; fi
     fi
   done
   : >"$LOG"

@@ -18,6 +18,7 @@ from microstage.errors import StageError
 from microstage.keeping import Going, going
 from microstage.pipelines import Pipeline
 
+BEFORE = "microstage/before"  # what build_images.sh calls an image that has lost its name
 VENDOR = "label=org.opencontainers.image.vendor=Microstage"  # on every image of the project
 PAGE = 100
 
@@ -108,16 +109,17 @@ def clean_images(needed: set[str], *, dry_run: bool) -> str:
 
     Not those in use by a container, which the engine keeps, nor those that made what is kept.
     """
-    listed = docker(
-        "image", "ls", "--quiet", "--no-trunc", "--filter=dangling=true", f"--filter={VENDOR}"
-    )
-    nameless = set(listed.split())
+    images = ("image", "ls", "--no-trunc", f"--filter={VENDOR}")
+    nameless = set(docker(*images, "--quiet", "--filter=dangling=true").split())
+    listed = docker(*images, "--format={{.ID}} {{.Repository}}:{{.Tag}}", BEFORE)
+    names = dict(line.split() for line in listed.splitlines())
+    nameless |= names.keys()
     going, size, kept = 0, 0, len(nameless & needed)
     for image in nameless - needed:
         held = int(docker("image", "inspect", "--format={{.Size}}", image))
         try:
             if not dry_run:
-                docker("image", "rm", image)
+                docker("image", "rm", names.get(image, image))
         except StageError:  # the engine's refusal, as a container has it
             kept += 1
         else:

@@ -77,23 +77,25 @@ def begun(stack: Stack, days: dict[str, int]) -> Iterator[None]:
         move("+")
 
 
-def image(label: str) -> str:
-    """Make an image without a name; return its id."""
+def image(label: str, name: str) -> str:
+    """Make an image that has lost its name; return its id."""
     text = f"FROM scratch\nLABEL {label}\nLABEL of={uuid.uuid4()}\n"
-    command = ["docker", "build", "--quiet", "-"]
+    tag = [f"--tag={name}:{uuid.uuid4()}"] if name else []
+    command = ["docker", "build", "--quiet", *tag, "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
+@pytest.mark.parametrize("name", ["", upkeep.BEFORE])
 def test_images_without_a_name_go_but_those_in_use_and_those_that_made_what_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """By another label than that of the project, whose nameless images are not the test's."""
-    if "containerd" in docker("info", "--format={{.DriverStatus}}"):
+    if not name and "containerd" in docker("info", "--format={{.DriverStatus}}"):
         pytest.skip("where images are in containerd, one without a name is gone at once")
     label = f"org.example.{uuid.uuid4().hex}=1"
     monkeypatch.setattr(upkeep, "VENDOR", f"label={label}")
-    free, made, used = (image(label) for _ in range(3))
+    free, made, used = (image(label, name) for _ in range(3))
     container = docker("create", used, "nothing")
     try:
         dry = upkeep.clean_images({made}, dry_run=True)
