@@ -75,6 +75,8 @@ class DataFolder:
         """Return the path of a directory of the data folder; one that leaves it is refused."""
         inside = self.root
         if is_inner_path(relative):
+            if patience():
+                self._look_anew(relative)
             # A link to itself leads nowhere: an error of one kind or another, by Python's version.
             with suppress(OSError, RuntimeError):
                 inside = (self.root / relative).resolve()
@@ -84,6 +86,17 @@ class DataFolder:
                 f"{relative!r} is not a path below the data folder; use one like raw/2013-01-06.",
             )
         return inside
+
+    def _look_anew(self, relative: str) -> None:
+        """Have what another host has put there be seen: NFS asks for a directory that is opened.
+
+        https://man7.org/linux/man-pages/man5/nfs.5.html, close-to-open cache consistency.
+        """
+        folder = self.root
+        for part in Path(relative).parts:
+            with suppress(OSError):
+                os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+            folder /= part
 
     def place(self, relative: str) -> Path:
         """Return where a directory is published, which may be a link; otherwise as `path`."""
@@ -109,6 +122,14 @@ class DataFolder:
             owner = self.owner
             path.mkdir(0o755, exist_ok=True)
             os.chown(path, *owner)
+
+
+def patience() -> float:
+    """Return the seconds for which an input that is missing is looked for; 0: hosts share no data.
+
+    Where several hosts share the data, what one has just published another may not see yet.
+    """
+    return float(os.environ.get("MICROSTAGE_PATIENCE") or 0)
 
 
 def is_inner_path(path: object) -> bool:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from microstage.data_folder import DataFolder, published_files
+from microstage.data_folder import DataFolder, patience, published_files
 from microstage.digests import stamp
 from microstage.errors import USAGE, NoInputError, StageError
 from microstage.jobs import Job, writer_of
@@ -33,7 +33,7 @@ def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for mount, source in job.sources.items():
         directory = data.place(source)  # one that is replaced meanwhile is another then
-        found = _files(directory, 0 if job.is_optional(mount) else patience())
+        found = _files(data, source, 0 if job.is_optional(mount) else patience())
         if not found and not job.is_optional(mount):
             missing = "is empty" if directory.is_dir() else "does not exist"
             raise NoInputError(f"{job.shown(source)} {missing}: {_who_writes(job, source)}")
@@ -41,22 +41,11 @@ def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
     return files
 
 
-def patience() -> float:
-    """Return the seconds for which an input that is missing is looked for again.
-
-    Where several hosts share the data, what one has just published another may not see yet:
-    https://man7.org/linux/man-pages/man5/nfs.5.html, data and metadata coherence.
-    """
-    return float(os.environ.get("MICROSTAGE_PATIENCE") or 0)
-
-
-def _files(directory: Path, seconds: float) -> list[str]:
+def _files(data: DataFolder, source: str, seconds: float) -> list[str]:
     """Return the files of an input; an empty list when none has come within so many seconds."""
     until = time.monotonic() + seconds
-    while not (found := _listed(directory)) and time.monotonic() < until:
+    while not (found := _listed(data.place(source))) and time.monotonic() < until:
         time.sleep(0.5)
-        with suppress(OSError), os.scandir(directory.parent):
-            pass  # opening it has its attributes fetched anew
     return found
 
 

@@ -72,4 +72,5 @@ def main() -> None:
     print("seen", dict(seen), "last", sorted(texts), "left", left)
 
 
-main()
+if __name__ == "__main__":
+    main()

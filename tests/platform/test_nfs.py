@@ -23,6 +23,17 @@ def test_a_day_that_is_replaced_is_there_all_the_while(version: str) -> None:
     assert "last ['50'] left []" in said
 
 
+@pytest.mark.parametrize("version", ["4.2", "4.0"])
+def test_what_another_host_has_published_is_read_though_this_one_has_looked_before(
+    version: str,
+) -> None:
+    patient = inside("nfs_other_host.py", "10", version=version, options="no_root_squash")
+    hasty = inside("nfs_other_host.py", "0", version=version, options="no_root_squash")
+
+    assert "before 0 after 1" == patient.splitlines()[-1]
+    assert "before 0 after 0" == hasty.splitlines()[-1], "what it guards against is real"
+
+
 def test_an_engine_whose_root_is_nobody_there_reaches_what_it_mounts() -> None:
     said = inside("nfs_squash.py", "1000", version="4.2", options="root_squash", owner=1000)
 
