@@ -247,7 +247,8 @@ def run_pinned(place: Place) -> Any:
         return container.image_id(place.engine, "microstage/swapped:1")
 
     pin = build("1")
-    place.engine.tag(pin, *name_of_pin(pin).split(":"))
+    name, _, tag = name_of_pin(pin).partition(":")
+    place.engine.tag(pin, name, tag)
     place.engine.remove_image("microstage/swapped:1")  # as BuildKit does in containerd
     assert pin != build("2")
     try:
