@@ -193,7 +193,7 @@ def published_files(directory: Path) -> Iterator[str]:
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if ODD.search(entry.name):
             raise StageError(BAD_DATA, f"{entry.path!a} is no name for a file; give it another.")
-        if entry.name == VERSIONS or is_version(entry.path):
+        if entry.name == VERSIONS or (entry.is_symlink() and is_version(entry.path)):
             continue
         if entry.is_dir(follow_symlinks=False):
             if not os.path.lexists(f"{entry.path}/{MANIFEST}"):
@@ -233,7 +233,7 @@ def walk(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
         return
     yield Path(folder), [entry.name for entry in entries if not entry.is_dir()]
     for entry in entries:
-        below = is_version(entry.path) or entry.is_dir(follow_symlinks=False)
+        below = is_version(entry.path) if entry.is_symlink() else entry.is_dir()
         if below and entry.name not in (STAGING, VERSIONS):
             yield from walk(entry.path)
 

@@ -32,8 +32,7 @@ def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
     """Return every input file, path below /in -> path on disk. Raises NoInputError."""
     files: dict[str, Path] = {}
     for mount, source in job.sources.items():
-        directory = data.place(source)  # one that is replaced meanwhile is another then
-        found = _files(data, source, 0 if job.is_optional(mount) else patience())
+        directory, found = _files(data, source, 0 if job.is_optional(mount) else patience())
         if not found and not job.is_optional(mount):
             missing = "is empty" if directory.is_dir() else "does not exist"
             raise NoInputError(f"{job.shown(source)} {missing}: {_who_writes(job, source)}")
@@ -41,12 +40,15 @@ def read_inputs(data: DataFolder, job: Job) -> dict[str, Path]:
     return files
 
 
-def _files(data: DataFolder, source: str, seconds: float) -> list[str]:
-    """Return the files of an input; an empty list when none has come within so many seconds."""
+def _files(data: DataFolder, source: str, seconds: float) -> tuple[Path, list[str]]:
+    """Return where an input is, and its files: none when they have not come within so many seconds.
+
+    Its place, not what is there now: one that is replaced meanwhile is another then.
+    """
     until = time.monotonic() + seconds
-    while not (found := _listed(data.place(source))) and time.monotonic() < until:
+    while not (found := _listed(place := data.place(source))) and time.monotonic() < until:
         time.sleep(0.5)
-    return found
+    return place, found
 
 
 def _listed(directory: Path) -> list[str]:

@@ -142,19 +142,16 @@ def _put_link(data: DataFolder, staging: Path, target: Path) -> None:
     data.make(folder)
     version = folder / f"{target.name}.{uuid.uuid4().hex[:8]}"
     staging.rename(version)
-    old = staging.with_name(staging.name + ASIDE)
     try:
         staging.symlink_to(f"{VERSIONS}/{version.name}")
         os.chown(staging, *data.owner, follow_symlinks=False)
         if target.is_dir() and not target.is_symlink():
-            target.rename(old)  # once, for what was published before there were links here
-        staging.replace(target)
+            _move_aside(staging, target)  # once, for what is there from before there were links
+        else:
+            staging.rename(target)
     except OSError:
-        if old.is_dir():
-            old.rename(target)
         discard(version)
         raise
-    discard(old)
 
 
 def _versions(folder: Path) -> dict[str, list[Path]]:

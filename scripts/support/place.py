@@ -17,7 +17,7 @@ def place_of(root: Path, pipeline: str, name: str) -> tuple[Pipeline, DataFolder
     path. Raises StageError (64, 66).
     """
     data = DataFolder.at(root)
-    path = Path(plain(str(Path(name).resolve())))
+    path = _path(name)
     if path.exists() and path.is_relative_to(data.root):
         name = str(path.relative_to(data.root))
     first, _, rest = name.partition("/")
@@ -33,7 +33,7 @@ def find(data: DataFolder, name: str) -> str:
 
     Raises StageError (64, 66).
     """
-    path = Path(plain(str(Path(name).resolve())))
+    path = _path(name)
     if not (path.exists() and path.is_relative_to(data.root)):
         path = data.place(name.rstrip("/"))
     if not path.exists():
@@ -45,3 +45,8 @@ def find(data: DataFolder, name: str) -> str:
     if not (directory / MANIFEST).exists() and not any(file.is_file() for file in path.iterdir()):
         raise StageError(NO_INPUT, f"{name} is no published directory; name one of a day in it.")
     return str(path.relative_to(data.root))
+
+
+def _path(name: str) -> Path:
+    """Return the path that somebody has named, by what is published there."""
+    return Path(plain(str(Path(name).resolve())))

@@ -74,9 +74,9 @@ class Look:
         self._open(path, name, whole=False)
 
     def _open(self, path: Path, name: str, *, whole: bool) -> None:
-        # What is published by a link is copied as what it leads to, whatever becomes of the link.
-        follow = 0 if is_version(path) else os.O_NOFOLLOW
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | follow)
+        if is_version(path):  # is copied as what it is a link to, whatever becomes of the link
+            path = path.parent / path.readlink()
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         self._stack.callback(os.close, handle)
         self._folders[path] = os.fstat(handle)
         self.entries.append(Entry(name, self._folders[path]))
@@ -84,15 +84,16 @@ class Look:
             names = sorted({entry.name for entry in found} - LEFT_OUT)
         whole = whole or MANIFEST in names
         for each in names:
-            status, inner = os.stat(each, dir_fd=handle, follow_symlinks=False), f"{name}/{each}"
+            inner, follow = f"{name}/{each}", is_version(path / each) and (path / each).is_dir()
+            status = os.stat(each, dir_fd=handle, follow_symlinks=follow)
             if stat.S_ISREG(status.st_mode):
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
                 file = os.fdopen(os.open(each, flags, dir_fd=handle), "rb")
                 self._stack.enter_context(file)
                 self.entries.append(Entry(inner, os.fstat(file.fileno()), file))
-            elif stat.S_ISLNK(status.st_mode) and not is_version(path / each):
+            elif stat.S_ISLNK(status.st_mode):
                 self.entries.append(Entry(inner, status, link=os.readlink(each, dir_fd=handle)))
-            elif not stat.S_ISDIR(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+            elif not stat.S_ISDIR(status.st_mode):
                 self.special.append(inner)
             elif whole:
                 self._open(path / each, inner, whole=True)
@@ -103,7 +104,7 @@ class Look:
     def is_settled(self) -> bool:
         """Whether all of its directories are in their places still."""
         return all(
-            os.path.samestat(path.stat(follow_symlinks=is_version(path)), status)
+            os.path.samestat(path.stat(follow_symlinks=False), status)
             for path, status in self._folders.items()
         )
 

@@ -38,14 +38,18 @@ def swappable(pipeline: str, stage: str) -> Row:
 def pinned(image: str) -> str:
     """Return NAME@sha256:ID of an image that is on this machine. Raises StageError (66)."""
     # What is pinned already is looked up by its id: its name may mean another image now.
-    image_id = docker("image", "inspect", "--format", "{{.Id}}", image.rpartition("@")[2])
-    if not image_id:
+    if not (image_id := id_of(image.rpartition("@")[2])):
         raise StageError(
             NO_INPUT,
             f"The image {image} is not on this machine; build it (./build_images.sh) or load it "
             "(docker load, docker pull) first.",
         )
     return f"{image.partition('@')[0]}@{image_id}"
+
+
+def id_of(image: str) -> str:
+    """Return the id of an image, which may be that; nothing where there is none."""
+    return docker("image", "inspect", "--format", "{{.Id}}", image)
 
 
 def keep(pin: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from support import REPOSITORY
 from support.host_images import writing
 from support.services import docker, images_of
-from support.swaps import keep, pinned
+from support.swaps import id_of, keep, pinned
 
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.pipelines import load_pipeline, pipeline_names
@@ -125,7 +125,7 @@ def pull(registry: str, image: str) -> str:
     one in the registry.
     """
     name, _, pin = image.partition("@")
-    if pin and is_here(pin):
+    if pin and id_of(pin):
         keep(image)
         return pin
     remote = f"{registry.rstrip('/')}/{name}"
@@ -150,9 +150,3 @@ def pull(registry: str, image: str) -> str:
     if pin:
         keep(image)
     return found
-
-
-def is_here(image: str) -> bool:
-    """Tell whether the engine has an image."""
-    command = ["docker", "image", "inspect", image]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0

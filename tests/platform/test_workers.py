@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hosts import CONTROL, NET, Host, ip, make_switch, stages
@@ -25,8 +26,8 @@ class Wide(Slow):
 
     more = QUEUE
 
-    def takes(self, seconds: int, long: dt.date | None = None, mib: int = 0, busy: int = 0) -> None:
-        super().takes(seconds, long, mib, busy)
+    def takes(self, *args: Any, **options: Any) -> None:
+        super().takes(*args, **options)
         self.file.write_text(self.file.read_text() + self.more)
 
 

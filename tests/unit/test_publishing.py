@@ -37,7 +37,7 @@ def test_a_directory_is_replaced_as_a_whole_with_what_was_published_inside_it(
     run(stage(), target="models/day/validation")
     run(stage(model="new"), params={"seed": 2})
 
-    assert not (data.root / "models/day/validation").exists()
+    assert ["manifest.json", "model.txt", "summary.json"] == names(data.root / "models/day")
     assert "new" == (data.root / "models/day/model.txt").read_text()
 
 
@@ -173,15 +173,20 @@ def test_a_copy_on_a_file_system_that_can_exchange_has_directories_again(
 def test_a_version_that_cannot_be_put_in_its_place_leaves_the_one_before(
     run: RunJob, data: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Path) -> None:
+    rename = Path.rename
+
+    def full(*_: Path) -> Path:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def full_for_links(path: Path, target: Path) -> Path:
+        return full() if path.is_symlink() else rename(path, target)
 
     run(stage())
     cannot_exchange(monkeypatch)
     run(stage(), target="other/day")  # finds out what the file system can
-    for step in ("symlink_to", "replace"):
+    for step, fails in (("symlink_to", full), ("rename", full_for_links)):
         with monkeypatch.context() as broken:
-            broken.setattr(Path, step, full)
+            broken.setattr(Path, step, fails)
             with pytest.raises(StageError, match="is full"):
                 run(stage(model="new"), params={"seed": 2})
 
