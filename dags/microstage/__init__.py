@@ -27,6 +27,7 @@ Imports go one way, from the bottom of this list to its top:
     engines/      what a job is run in: process, output, usage, attended, taken, container, days
     day           which day a run is for
     placement     where Airflow runs a row's task
+    assets        what rows publish, as Airflow knows it
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
     memory        memory for a try after one that ran out of it

@@ -25,8 +25,9 @@ from microstage.engines.days import DaysEngine, does_days
 from microstage.errors import NoInputError, StageError
 from microstage.jobs import days_between, spoken, target_of
 from microstage.memory import machine
-from microstage.operator import StageOperator, is_true
+from microstage.operator import StageOperator
 from microstage.pipelines import Pipeline
+from microstage.schedule import is_true
 from microstage.sensors import look_for_model
 from microstage.table import Limits
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, get_parsing_context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from croniter import croniter
 
 from microstage.day import day_of_run
@@ -40,6 +40,17 @@ def hours_of(text: float | str) -> float:
     raise AirflowFailException(
         f"The hours to wait are {text!r}; they must be a number from 0 to {MOST_HOURS}."
     )
+
+
+def is_true(value: object) -> bool:
+    """Return what a parameter says that a template may have made a text of."""
+    return str(value).lower() == "true"
+
+
+def task_failure(error: StageError) -> AirflowException:
+    """Return what a task is to raise: it is tried again if that can help."""
+    kind = AirflowFailException if error.final else AirflowException
+    return kind(str(error))
 
 
 def pipelines() -> Iterator[Pipeline]:
