@@ -96,7 +96,8 @@ def _is_ours(one: object) -> bool:
 class _Another(AssetUniqueKey):
     """The key of one more event of the same asset: by Airflow's own, each asset has but one.
 
-    Of many days that one task publishes each has an event of its own.
+    Of many days that one task publishes each has an event of its own; and names all of them, as
+    Airflow 3.3 hands but the first on at once: https://github.com/apache/airflow/issues/54659
     """
 
     __eq__ = object.__eq__
@@ -130,7 +131,9 @@ class Announced:
         if accessors is None:
             return  # not run by Airflow
         try:
-            for one, extra in events:
+            days = sorted({extra["day"] for _, extra in events})
+            for one, said in events:
+                extra = said | {"days": days}
                 if one in task.outlets:
                     key = _Another(name=one.name, uri=one.uri)
                     accessors._dict[key] = OutletEventAccessor(key=key, extra=extra)
