@@ -25,6 +25,7 @@ from sqlalchemy import delete, select, update
 ROOT = Path(__file__).resolve().parents[2]
 SUNDAY = datetime(2013, 1, 6, tzinfo=UTC)  # DAY
 BLOCK = re.compile(r"(?ms)^<!-- file: dags/use_predictions.py -->\n```python\n(.*?^)```$")
+prohibited: Any = prohibit_commit
 ONCE = """
 from airflow.sdk import DAG
 from microstage.operator import StageOperator
@@ -101,7 +102,7 @@ def bag(
 
 def synchronise(bag: Any) -> None:
     """Have Airflow's database know the DAGs, as the DAG processor does; switch them on."""
-    DagBundlesManager().sync_bundles_to_db()
+    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call] # Airflow's
     sync_bag_to_db(bag, "assets", None)
     with create_session() as session:
         session.execute(
@@ -127,8 +128,9 @@ def events() -> list[tuple[str, dict[str, Any]]]:
 
 def runs_that_followed() -> list[list[str]]:
     """Have the scheduler look for DAGs to start; return the days of each run that follows."""
-    with create_session() as session, prohibit_commit(session) as guard:
-        SchedulerJobRunner(Job(), executors=[])._create_dagruns_for_dags(guard, session)
+    job: Any = Job()  # type: ignore[no-untyped-call] # as above
+    with create_session() as session, prohibited(session) as guard:
+        SchedulerJobRunner(job, executors=[])._create_dagruns_for_dags(guard, session)
     with create_session() as session:
         found = session.scalars(select(DagRun).where(DagRun.dag_id == "use_predictions"))
         return [
