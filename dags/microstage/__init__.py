@@ -27,6 +27,7 @@ Imports go one way, from the bottom of this list to its top:
     engines/      what a job is run in: process, output, usage, attended, taken, container, days
     day           which day a run is for
     placement     where Airflow runs a row's task
+    links         from a task to what it has published
     assets        what rows publish, as Airflow knows it
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data

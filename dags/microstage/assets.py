@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessor
 
 from microstage.data_folder import MANIFEST, DataFolder, parse_json
 from microstage.inputs import version_of
+from microstage.links import links_of, show
 from microstage.placement import row_of
 
 if TYPE_CHECKING:
@@ -58,23 +60,21 @@ def kind_of(path: str) -> str:
     return f"{kind}/day" if kind == PRODUCTION and path.startswith(f"{kind}/") else kind
 
 
-def ports(pipeline: str, stage: str) -> dict[str, list[Asset]]:
-    """Return the assets that a row's task reads and publishes, as arguments of its operator.
+def declare(task: Any) -> None:
+    """Have the task of a row say what the row reads and publishes, and what it will link to.
 
-    None while Airflow runs a task, and of a row that cannot be read or has no name for an asset.
+    Not while Airflow runs a task, and not of a row that cannot be read or has no name for an asset.
     """
-    row = None if get_parsing_context().dag_id else row_of(pipeline, stage)
+    name, stage = task.pipeline, task.stage
+    row = None if get_parsing_context().dag_id else row_of(name, stage)
     if row is None:
-        return {}
+        return
     reads = {kind_of(source) for source in row.reads.values()}
     reads |= {PRODUCTION} if row.work == COPIES else set()
-    try:
-        return {
-            "inlets": [asset(pipeline, kind) for kind in sorted(reads)],
-            "outlets": [asset(pipeline, kind) for kind in published_by(row)],
-        }
-    except ValueError:  # longer than Airflow takes
-        return {}
+    task.operator_extra_links = links_of(row)
+    with suppress(ValueError):  # longer than Airflow takes
+        task.inlets = [*task.inlets, *(asset(name, kind) for kind in sorted(reads))]
+        task.outlets = [*task.outlets, *(asset(name, kind) for kind in published_by(row))]
 
 
 def published_by(row: Row) -> list[str]:
@@ -83,7 +83,8 @@ def published_by(row: Row) -> list[str]:
 
 
 def undeclared(task: Any) -> Any:
-    """Return a task that is about to run, without the assets of its row."""
+    """Return a task that is about to run, without the assets and the links of its row."""
+    task.operator_extra_links = []
     for ports_of in ("inlets", "outlets"):
         setattr(task, ports_of, [one for one in getattr(task, ports_of) if not _is_ours(one)])
     return task
@@ -112,9 +113,11 @@ class Announced:
 
     def __init__(self) -> None:
         self._events: list[tuple[Asset, dict[str, Any]]] = []
+        self._done: list[tuple[str, Job]] = []
 
     def add(self, data: DataFolder, job: Job, run: Run, summary: dict[str, Any], day: str) -> None:
         """Take note of what is there now that a job is done; threads may do so side by side."""
+        self._done.append((day, job))
         try:
             said = described(data, job, run, summary) | {"day": day}
             for kind in published_by(job.row):
@@ -125,12 +128,16 @@ class Announced:
             log.exception("%s is there, but no event of Airflow will say so.", job.target)
 
     def tell(self, task: Any, context: Context) -> None:
-        """Let the task have what it has published as its outlets, with an event of each."""
+        """Let the task have what it has published as its outlets, with an event of each, and links.
+
+        These are to the last day of many.
+        """
         accessors: Any = context.get("outlet_events")
         events, self._events = self._events, []
-        if accessors is None:
-            return  # not run by Airflow
+        if accessors is None or not self._done:
+            return  # not run by Airflow, or all of it another's
         try:
+            show(task, *max(self._done, key=lambda done: done[0]))
             days = sorted({extra["day"] for _, extra in events})
             for one, said in events:
                 extra = said | {"days": days}

@@ -13,7 +13,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from docker import APIClient
 
-from microstage.assets import Announced, ports, undeclared
+from microstage.assets import Announced, declare, undeclared
 from microstage.clearing import remove_all, sweep
 from microstage.contract import TAKEN_OVER, Engine, Run, run_job
 from microstage.current import Current
@@ -95,8 +95,7 @@ class StageOperator(DockerOperator):
         retry_delay: timedelta = RETRY_DELAY,
         **kwargs: Any,
     ) -> None:
-        row = pipeline, stage or kwargs["task_id"]
-        kwargs = {**placement(*row), **ports(*row), "retries": retries, **kwargs}
+        kwargs = {**placement(pipeline, stage or kwargs["task_id"]), "retries": retries, **kwargs}
         super().__init__(image="", mount_tmp_dir=False, retry_delay=retry_delay, **kwargs)
         self.stage = stage or self.task_id
         self.pipeline = pipeline
@@ -111,6 +110,7 @@ class StageOperator(DockerOperator):
         self._current: Current | None = None
         self._memory = Memory()
         self._announced = Announced()
+        declare(self)
 
     def prepare_for_execution(self) -> Self:
         """Return the task as Airflow is to run it."""
