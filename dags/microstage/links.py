@@ -57,7 +57,7 @@ def links_of(row: Row | None) -> list[Address]:
 
 def show(task: Any, day: str, job: Job) -> None:
     """Have the task of a job, which is done, tell Airflow the addresses of its links."""
-    page = f"{reports()}/made-by/{quote(job.shown(job.target))}"
+    page = f"{reports()}/made-by/{job.pipeline.name}/{quote(job.target)}"
     task.operator_extra_links = links_of(job.row)
     task.addresses = {
         Report.name: f"{reports()}/{quote(job.shown(day))}/report.html",

@@ -66,8 +66,8 @@ def link(run: Any, task: str, name: str) -> str | None:
 @pytest.mark.parametrize(
     ("work", "verb", "links"),
     [
-        ("predict-rows", "ok", {"Lineage": f"{REPORTS}/made-by/stage/{DAY}"}),
-        ("compare-models", "ok", {"Verdict": f"{REPORTS}/made-by/stage/{DAY}"}),
+        ("predict-rows", "ok", {"Lineage": f"{REPORTS}/made-by/default/stage/{DAY}"}),
+        ("compare-models", "ok", {"Verdict": f"{REPORTS}/made-by/default/stage/{DAY}"}),
         ("report-quality", "ok", {"Report": f"{REPORTS}/{DAY}/report.html"}),
         ("report-quality", "nothing", {"Report": None}),
     ],
