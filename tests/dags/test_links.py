@@ -55,8 +55,8 @@ def test_a_dag_that_airflow_keeps_has_the_links(
 def link(run: Any, task: str, name: str) -> str | None:
     """Return a link as Airflow's API gives it to the UI."""
     with create_session() as session:
-        dag = SerializedDagModel.get(run.dag_id, session=session).dag
-        address: str | None = dag.get_task(task).get_extra_links(
+        kept: Any = SerializedDagModel.get(run.dag_id, session=session)
+        address: str | None = kept.dag.get_task(task).get_extra_links(
             run.get_task_instance(task, session=session), name
         )
         return address
