@@ -29,6 +29,7 @@ Imports go one way, from the bottom of this list to its top:
     placement     where Airflow runs a row's task
     links         from a task to what it has published
     assets        what rows publish, as Airflow knows it
+    forms         the parameters of an image as fields of a DAG's form
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
     memory        memory for a try after one that ran out of it

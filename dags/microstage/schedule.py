@@ -14,6 +14,7 @@ from croniter import croniter
 
 from microstage.day import day_of_run
 from microstage.errors import USAGE, StageError
+from microstage.forms import declared
 from microstage.last_good import last_whole
 from microstage.pipelines import NAME, Pipeline, check_name, load_pipeline, pipeline_names
 from microstage.placement import unplaced
@@ -68,10 +69,14 @@ def pipelines() -> Iterator[Pipeline]:
 
 
 def faults() -> list[str]:
-    """Return what is wrong with the files of pipelines, one sentence each."""
+    """Return what is wrong with the files of pipelines and of forms, one sentence each."""
     names = pipeline_names()
     checked = [checked_pipeline(name) for name in names]
     found = {said for one in checked for said in (one.fault, one.notice, unplaced(one)) if said}
+    try:
+        declared()
+    except StageError as error:
+        found.add(str(error))
     for name in names[1:]:
         try:
             check_name(name, {})  # pipelines/default.toml is nobody's

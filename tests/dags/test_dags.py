@@ -137,7 +137,10 @@ def test_the_days_of_a_dag_are_those_of_its_pipeline(bag: DagBag, name: str, pre
     ]
     windows = {task.window for task in reports}
 
-    assert pipeline.window == bag.dags[f"{prefix}train_model"].params["window"]
+    params = bag.dags[f"{prefix}train_model"].params
+
+    assert pipeline.window == params["window"]
+    assert params["train.rounds"] is None
     assert {pipeline.history} == windows
 
 
