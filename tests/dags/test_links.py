@@ -1,6 +1,8 @@
 """Links beside a task: they are in the DAG as Airflow keeps it, and lead to what was published."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.sdk.exceptions import AirflowFailException
-from airflow.serialization.serialized_objects import DagSerialization
+from airflow.serialization.serialized_objects import DagSerialization, OperatorSerialization
 from airflow.utils.session import create_session
 from dags_harness import DAY
 
@@ -26,14 +28,24 @@ with DAG(dag_id="linked_{}", schedule=None):
 """
 
 
+@contextmanager
+def read_by_the_api_server() -> Iterator[None]:
+    """Read DAGs with their links, as it does; what schedules, another test's too, does not."""
+    with pytest.MonkeyPatch.context() as patch:
+        for reader in (DagSerialization, OperatorSerialization):
+            patch.setattr(reader, "_load_operator_extra_links", True)
+        yield
+
+
 @pytest.fixture(scope="module")
 def kept() -> dict[str, Any]:
     """The DAGs of this repository as Airflow keeps them, without any code of ours."""
     found = DagBag(ROOT / "dags").dags
-    return {
-        name: DagSerialization.from_dict(DagSerialization.to_dict(dag))
-        for name, dag in found.items()
-    }
+    with read_by_the_api_server():
+        return {
+            name: DagSerialization.from_dict(DagSerialization.to_dict(dag))
+            for name, dag in found.items()
+        }
 
 
 @pytest.mark.parametrize(
@@ -54,7 +66,7 @@ def test_a_dag_that_airflow_keeps_has_the_links(
 
 def link(run: Any, task: str, name: str) -> str | None:
     """Return a link as Airflow's API gives it to the UI."""
-    with create_session() as session:
+    with read_by_the_api_server(), create_session() as session:
         kept: Any = SerializedDagModel.get(run.dag_id, session=session)
         address: str | None = kept.dag.get_task(task).get_extra_links(
             run.get_task_instance(task, session=session), name
