@@ -65,7 +65,7 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 "--workers=1",
                 "--app-name=basic-auth",
                 "--serve-artifacts",
-                "--allowed-hosts=mlflow:5000",
+                "--allowed-hosts=mlflow:5000,172.*:5000,192.168.*:5000",  # by its address, too
             ],
             environment={
                 "PGHOST": "postgres",
