@@ -71,9 +71,8 @@ def write_model(trained: Trained, folder: Path, told: Mapping[str, Any]) -> list
             "env": {"virtualenv": "python_env.yaml"},
         }
         written = {"signature": signature(trained), **write_example(trained, folder)}
-        library = NATIVE.get(str(form), ("",))[0]
-        own = [f"{library}=={versions[library]}"] if library in versions else []
-        write_environment(folder, [f"mlflow=={told['mlflow_version']}", *own, *pinned])
+        # The trainer's own library is for its flavour alone, and may want a newer Python.
+        write_environment(folder, [f"mlflow=={told['mlflow_version']}", *pinned])
     if flavours:
         kinds = {column["name"]: column["kind"] for column in trained.columns}
         metadata = {"columns": kinds, "task": trained.model.get("task", "classification")}

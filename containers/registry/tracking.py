@@ -116,10 +116,17 @@ def log_values(client: Any, run: Any, model: Any, record: Record) -> None:
         Param,
         RunTag,
     )
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - likewise
 
     datasets = [Dataset(**dataset) for dataset in record.datasets()]
     inputs = [DatasetInput(one, [InputTag("mlflow.data.context", one.name)]) for one in datasets]
-    client.log_inputs(run.info.run_id, inputs)
+    try:
+        client.log_inputs(run.info.run_id, inputs)
+    except MlflowException as error:
+        # Where two make the same dataset at once, one is refused by the database.
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.log_inputs(run.info.run_id, inputs)
     measured = {
         **dict.fromkeys(record.metrics, datasets[1]),
         **dict.fromkeys(record.uses, datasets[0]),

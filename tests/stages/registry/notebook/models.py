@@ -1,0 +1,3 @@
+"""A module of a person's own."""
+
+OWN = "a notebook's"
