@@ -96,10 +96,10 @@ def clean_runs(days: int, runs: Sequence[Unended], *, dry_run: bool) -> str:
 def clean_mlflow(days: int, mlflow: MLflow, *, dry_run: bool) -> str:
     """Remove MLflow's runs of which no version was made; return how many, and MB."""
     runs = list(mlflow.old_runs(days))
-    for run in [] if dry_run else runs:
-        mlflow.delete(run)
+    take = mlflow.models_of if dry_run else mlflow.delete
+    models = [model for run in runs for model in take(run)]
     how = ("--dry-run",) if dry_run else ()
-    program = ("python3", "-c", Path(mlflow_gone.__file__).read_text(), *runs, *how)
+    program = ("python3", "-c", Path(mlflow_gone.__file__).read_text(), *runs, *models, *how)
     size = int(docker(*service(*program, name="mlflow"))) if runs else 0
     return f"mlflow: {len(runs)} old runs without a version, {size / 1e6:.1f} MB"
 

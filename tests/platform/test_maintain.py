@@ -169,17 +169,24 @@ def test_of_mlflow_go_the_runs_that_stages_recorded_and_no_version_was_made_of(
     versions = story.mlflow("GET", "model-versions/search")["model_versions"]
     experiment = story.mlflow("GET", "experiments/get-by-name", experiment_name="flights")
     number = experiment["experiment"]["experiment_id"]
-    runs = {}
+    runs, models = {}, {}
     for who, tags in {"stage": [{"key": "microstage.key", "value": "x"}], "person": []}.items():
         fields = {"experiment_id": number, "start_time": 1_300_000_000_000, "tags": tags}
         run = story.mlflow("POST", "runs/create", **fields)["run"]
         runs[who] = run["info"]["run_id"]
+        fields = {"experiment_id": number, "name": "left", "source_run_id": runs[who]}
+        model = story.mlflow("POST", "logged-models", **fields)["model"]
+        models[who] = model["info"]["model_id"]
     said = stack.run("scripts/maintain", "--only", "mlflow").stdout
 
     assert "mlflow: 1 old runs without a version" in said
     with pytest.raises(urllib.error.HTTPError) as gone:
         story.mlflow("GET", "runs/get", run_id=runs["stage"])
     assert 404 == gone.value.code
+    with pytest.raises(urllib.error.HTTPError) as gone:
+        story.mlflow("GET", f"logged-models/{models['stage']}")
+    assert 404 == gone.value.code
+    assert story.mlflow("GET", f"logged-models/{models['person']}")["model"]
     for run_id in (runs["person"], *(version["run_id"] for version in versions)):
         assert (
             "active"

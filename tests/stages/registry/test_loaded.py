@@ -71,6 +71,8 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # The model's requirements are for python_function; a trainer's flavour wants its library.
     install(folder, f"mlflow=={mlflow}", "lightgbm", "xgboost")
     shutil.copytree(NOTEBOOK, folder / "notebook")
+    # A module of a person's own, which is called as one of the stages' is.
+    (folder / "notebook" / "models.py").write_text("OWN = 'a notebook\\'s'\n", encoding="utf-8")
     yield folder
     shutil.rmtree(folder)
 
@@ -105,12 +107,13 @@ class Made:
         task = {"task": "regression"} if kind == "numbers" else {}
         found: dict[str, Input] = {f"raw/{day}": raw(i, kind) for i, day in enumerate(DAYS)}
 
-        def run(name: str, image: str, verb: str, *reads: str, **params: object) -> None:
+        def run(name: str, image: str, verb: str, *reads: str, **params: object) -> Path:
             inputs = {read: found[read] for read in reads}
             result = run_stage(image, verb, inputs=inputs, **params)
             assert 0 == result.code
             outputs = files(result.out)
             found[name] = published(name, outputs, {})
+            return result.out
 
         days = [f"raw/{day}" for day in DAYS]
         run("processed", "preprocess", "fit", *days, categorical="code", **task)
@@ -124,8 +127,8 @@ class Made:
         self.rows = new["data.csv"]
         found[f"raw/{DAY}"] = new
         run("features", "preprocess", "transform", f"raw/{DAY}", "model")
-        run("predictions", "predict", "predict", "features", "model")
-        self.predictions = found["predictions"]["predictions.csv"].decode()  # type: ignore
+        out = run("predictions", "predict", "predict", "features", "model")
+        self.predictions = (out / "predictions.csv").read_text("utf-8")
         requirements = notebook / "requirements.txt"
         requirements.write_bytes(mlflow.file("version/requirements.txt"))
         install(notebook, "--requirement", requirements)
@@ -140,7 +143,7 @@ def test_a_notebook_predicts_what_the_stage_predicts(made: Made, tmp_path: Path)
     (tmp_path / "data.csv").write_text(str(made.rows), encoding="utf-8")
     script = made.notebook / "notebook" / "predict.py"
     python = made.notebook / "bin" / "python"
-    command = [python, script, made.uri, tmp_path / "data.csv", tmp_path]
+    command: list[str | Path] = [python, script, made.uri, str(tmp_path / "data.csv"), tmp_path]
     subprocess.run(command, check=True, env=made.environment)
     told = json.loads((tmp_path / "told.json").read_text("utf-8"))
     header, first, *_ = made.predictions.splitlines(keepends=True)
@@ -197,7 +200,7 @@ def served(made: Made, log: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     serve = ["models", "serve", "-m", made.uri, "-p", str(port), "--env-manager", "local"]
-    command = [made.notebook / "bin" / "mlflow", *serve]
+    command = [str(made.notebook / "bin" / "mlflow"), *serve]
     with log.open("wb") as file:
         server = subprocess.Popen(
             command, env=made.environment, stdout=file, stderr=file, start_new_session=True
