@@ -19,6 +19,7 @@ PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 WRITES = {
     ("locks", "lock"): {"contents", "pull-requests", "actions"},
     ("swap", "comment"): {"pull-requests"},
+    ("pages", "publish"): {"pages", "id-token"},
     ("release", "build"): {"packages"},
     ("release", "publish"): {"contents", "packages", "id-token"},
 }
