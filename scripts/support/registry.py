@@ -14,6 +14,15 @@ def pull(remote: str, advice: str) -> None:
     run("pull", "--quiet", remote, failed=f"{remote} cannot be pulled", advice=advice)
 
 
+def look(image: str) -> dict[str, Any]:
+    """Return what the engine knows of an image that is here. Raises StageError (75)."""
+    failed, advice = f"{image} cannot be looked at", "pull it again"
+    found: list[dict[str, Any]] = json.loads(
+        run("image", "inspect", image, failed=failed, advice=advice)
+    )
+    return found[0]
+
+
 def join(name: str, parts: list[str]) -> str:
     """Put images of several processors under one name; return its digest.
 
@@ -23,8 +32,10 @@ def join(name: str, parts: list[str]) -> str:
     advice = "push them first, and docker login"
     tool = ("buildx", "imagetools")
     run(*tool, "create", "--tag", name, *parts, failed=failed, advice=advice)
-    form = "--format={{.Manifest.Digest}}"
-    return run(*tool, "inspect", form, name, failed=failed, advice=advice).strip()
+    form = "--format={{json .Manifest}}"
+    return str(
+        json.loads(run(*tool, "inspect", form, name, failed=failed, advice=advice))["digest"]
+    )
 
 
 def platforms(remote: str) -> dict[str, str]:

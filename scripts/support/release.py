@@ -10,16 +10,17 @@ import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from support import REPOSITORY
-from support.registry import join, platforms, pull, run
+from support.registry import join, look, platforms, pull, run
 
 from microstage.errors import NO_INPUT, TRY_AGAIN, StageError
 
 LOCK = REPOSITORY / "images.lock"
 LINE = re.compile(r"([a-z0-9_]+):(\S+)@(sha256:[0-9a-f]{64})")
 SBOM = "/usr/share/sbom/image.cdx.json"  # which each image has in it
+TITLE = "org.opencontainers.image.title"
 REVISION = "org.opencontainers.image.revision"
 HEAD = "# The images of this release, of both processors each, by digest: docs/release.md\n"
 # https://slsa.dev/spec/v1.1/provenance, as the forge's own workflows tell it
@@ -65,6 +66,45 @@ def write_lock(path: Path, digests: Mapping[str, str]) -> None:
     """Write the digests of a release; `digests`: by the images' names."""
     lines = [f"{name}:{version()}@{digest}\n" for name, digest in sorted(digests.items())]
     path.write_text(HEAD + "".join(lines), encoding="utf-8")
+
+
+# --- taking one
+
+
+def take(registry: str, digests: Mapping[str, tuple[str, str]], name: str, commit: str) -> Taken:
+    """Pull an image of a release, if it is one of what is here.
+
+    `digests`: as of `read_lock`; `commit`: the last one that changed what the image is made from,
+    "" where nobody knows. Raises StageError (75) with the reason if there is none that fits.
+    """
+    of, digest = digests.get(name, ("", ""))
+    if of != version():
+        has = f"has version {of}" if of else "has none of that name"
+        raise StageError(TRY_AGAIN, f"the release {has}, and here it is {version()}.")
+    image = f"{remote(registry, name)}@{digest}"
+    pull(image, "see that the registry is there, and docker login")
+    found = look(image)
+    labels = found["Config"].get("Labels") or {}
+    wanted = run(
+        "version", "--format={{.Server.Os}}/{{.Server.Arch}}", failed="", advice=""
+    ).strip()
+    facts = {
+        "is an image of": (labels.get(TITLE), name),
+        "is for": (f"{found['Os']}/{found['Architecture']}", wanted),
+        "is of the commit": (labels.get(REVISION), commit or labels.get(REVISION)),
+    }
+    for what, (its, ours) in facts.items():
+        if its != ours:
+            raise StageError(TRY_AGAIN, f"{image} {what} {its or 'none'}, and here it is {ours}.")
+    return Taken(str(found["Id"]), int(found["Size"]), image)
+
+
+class Taken(NamedTuple):
+    """An image of a release that is on this machine now."""
+
+    image_id: str
+    size: int  # bytes
+    image: str  # what it is called here
 
 
 # --- making one
@@ -119,7 +159,8 @@ def copy_out(image: str, file: str, to: Path) -> None:
     try:
         run("cp", f"{container}:{file}", str(to), failed=failed, advice=advice)
     finally:
-        subprocess.run(["docker", "rm", container], capture_output=True, check=False)
+        for command in (("rm", container), ("rmi", image)):
+            subprocess.run(["docker", *command], capture_output=True, check=False)
 
 
 def provenance(made_by: Mapping[str, str]) -> dict[str, Any]:
