@@ -177,7 +177,7 @@ build() {
 
 # Takes the images of a release that are of what is here, and leaves in names what is to be built.
 take() {
-  local name id size image tag before changed left=() wanted=()
+  local name id size image tag before changed taken left=() wanted=()
   for name in "${names[@]}"; do wanted+=("$name=${commits[$name]}"); done
   taken=$(scripts/release_images take "$1" --lock "$2" "${wanted[@]}") || exit
   header

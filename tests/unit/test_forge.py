@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # has no types, and is asked for values alone
 
 ROOT = Path(__file__).resolve().parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 ACTIONS = sorted(ROOT.glob(".github/actions/*/action.yml"))
 COMMANDS = sorted(path for path in ROOT.glob(".ci/*"))
@@ -137,6 +140,75 @@ def test_a_command_prints_its_usage_and_refuses_what_it_does_not_know(command: P
     assert (64, "") == (wrong.returncode, wrong.stdout)
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Return a repository in which every program that is called is written down, and no more."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "scripts").mkdir()
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("bin/gh", "bin/cosign", "scripts/release_images", "build_images.sh"):
+        program = tmp_path / name
+        program.write_text(
+            f'#!/bin/sh\necho "{name.rpartition("/")[2]} $*" >>"{tmp_path}/called"\n'
+        )
+        program.chmod(0o755)
+    return tmp_path
+
+
+def called(root: Path, *command: str) -> list[str]:
+    """Run a command there; return what it has called."""
+    path = f"{root}/bin:{os.environ['PATH']}"
+    place = {"REGISTRY": "example.org/team", "PATH": path, "HOME": str(root)}
+    done = run(str(root / command[0]), *command[1:], **place)
+    assert 0 == done.returncode, done.stderr
+    file = root / "called"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_a_release_is_built_for_a_part_of_it(elsewhere: Path) -> None:
+    assert ["build_images.sh --push example.org/team/arm64"] == called(
+        elsewhere, ".ci/release", "build", f"v{VERSION}", "arm64"
+    )
+
+
+def test_a_release_is_put_together_signed_and_only_then_told(elsewhere: Path) -> None:
+    lines = called(elsewhere, ".ci/release", "publish", f"v{VERSION}", "amd64", "arm64")
+
+    assert [
+        "release_images publish example.org/team --part amd64 --part arm64",
+        "release_images sign example.org/team",
+        "cosign sign-blob --yes --bundle images.lock.bundle images.lock",
+    ] == lines[:3]
+    [told] = lines[3:]
+    assert told.startswith(f"gh release create v{VERSION} --verify-tag ")
+    assert told.endswith(" images.lock images.lock.bundle")
+
+
+def test_newer_packages_are_asked_about_if_there_are_any(elsewhere: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", str(elsewhere)]
+    subprocess.run(["git", "init", "-q", "--bare", elsewhere / "origin"], check=True)
+    (elsewhere / ".gitignore").write_text("called\norigin\nstays\n")
+    (elsewhere / "stays").write_text("- containers/train stays as it is\n")
+    for command in (["init", "-q"], ["remote", "add", "origin", "origin"]):
+        subprocess.run([*git, *command], check=True)
+    for command in (["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *command], check=True)
+
+    assert [] == called(elsewhere, ".ci/ask", str(elsewhere / "stays"))
+    (elsewhere / "pyproject.toml").write_text("changed\n")
+    lines = called(elsewhere, ".ci/ask", str(elsewhere / "stays"))
+    assert "- containers/train stays as it is" in lines
+    assert "gh workflow run ci.yml --ref locks" == lines[-1]
+    pushed = subprocess.run(
+        ["git", "-C", elsewhere / "origin", "show", "locks:pyproject.toml"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "changed\n" == pushed.stdout
+
+
 def test_a_tag_that_is_not_the_version_is_no_release() -> None:
     done = run(".ci/release", "build", "v0.0.1", "amd64", REGISTRY="registry.example.org")
 
@@ -145,7 +217,7 @@ def test_a_tag_that_is_not_the_version_is_no_release() -> None:
 
 
 def test_a_release_without_a_place_to_put_it_says_so() -> None:
-    done = run(".ci/release", "build", "v1.0.0", "amd64", REGISTRY="")
+    done = run(".ci/release", "build", f"v{VERSION}", "amd64", REGISTRY="")
 
     assert 64 == done.returncode
     assert "the variable RELEASE_REGISTRY" in done.stderr
