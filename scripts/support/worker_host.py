@@ -15,6 +15,7 @@ from pathlib import Path
 
 from support import REPOSITORY
 from support.host_images import writing
+from support.registry import pull as registry_pull
 from support.services import docker, images_of
 from support.swaps import id_of, keep, pinned
 
@@ -129,16 +130,7 @@ def pull(registry: str, image: str) -> str:
         keep(image)
         return pin
     remote = f"{registry.rstrip('/')}/{name}"
-    done = subprocess.run(
-        ["docker", "pull", "--quiet", remote], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        raise StageError(
-            TRY_AGAIN,
-            f"{remote} cannot be pulled ({said}); on the control host: ./build_images.sh --push "
-            f"{registry}.",
-        )
+    registry_pull(remote, f"on the control host: ./build_images.sh --push {registry}")
     found = pinned(remote).rpartition("@")[2]
     if pin and pin != found:
         raise StageError(
