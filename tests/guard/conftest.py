@@ -32,7 +32,7 @@ from guarded import (
 from kinds import kind
 
 from microstage.contract import Run
-from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.container import ContainerEngine, find_image
 from microstage.publishing import prepare
 
 
@@ -125,7 +125,7 @@ def body(place: Place) -> Callable[..., dict[str, Any]]:
     def recorded(stage: str, who: Run, params: str) -> dict[str, Any]:
         job = place.job(stage, model="models/one", window=2, params=json.loads(params))
         client = Recorder(f"unix://{place.guard}", version="auto")
-        image = image_id(client, job.row.image)
+        image = find_image(client, job.row.image)
         engine = ContainerEngine(lambda: client, place.folder(), image, who, print)
         staging = prepare(place.folder(), place.data / job.target, who.key)
         with pytest.raises(KeyboardInterrupt):

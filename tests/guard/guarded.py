@@ -20,11 +20,10 @@ import docker
 import pytest
 from kinds import KINDS, kind, machine, programs
 
-from support.swaps import name_of_pin
-
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
 from microstage.engines import container
+from microstage.images import Image, name_of_pin
 from microstage.jobs import Job, resolve
 from microstage.pipelines import load_pipeline
 
@@ -219,12 +218,12 @@ class Place:
         """Run a job as an operator does, through the guard."""
         connect = connect or self.client
         who = Run(**{"dag": "d", "run": "r", "task": job.row.stage, **run})
-        image = container.image_id(connect(), job.row.image)
+        image = container.find_image(connect(), job.row.image)
         with container.ContainerEngine(connect, self.folder(), image, who, print) as engine:
             return run_job(
                 self.folder(),
                 job,
-                image_id=image,
+                image_id=image.id,
                 run=who,
                 engine=engine,
                 log=print,
@@ -238,19 +237,20 @@ def run_pinned(place: Place) -> Any:
     table, stage = place.dags / "stages.toml", str(HERE / "stage")
     before = table.read_text()
 
-    def build(version: str) -> str:
+    def build(version: str) -> Image:
         labels = {"version": version}
         made = place.engine.build(
             path=stage, tag="microstage/swapped:1", rm=True, labels=labels, decode=True
         )
         assert [] == [line["error"] for line in made if "error" in line]
-        return container.image_id(place.engine, "microstage/swapped:1")
+        return container.find_image(place.engine, "microstage/swapped:1")
 
-    pin = build("1")
+    first = build("1")
+    pin = first.id
     name, _, tag = name_of_pin(pin).partition(":")
-    place.engine.tag(pin, name, tag)
+    place.engine.tag(first.store_id, name, tag)
     place.engine.remove_image("microstage/swapped:1")  # as BuildKit does in containerd
-    assert pin != build("2")
+    assert pin != build("2").id
     try:
         table.write_text(before.replace("microstage/absent:1", f"microstage/swapped:1@{pin}"))
         job = place.job("absent")

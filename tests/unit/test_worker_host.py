@@ -25,7 +25,6 @@ from support.worker_host import (
     check_control,
     check_settings,
     check_share,
-    check_store,
     rows,
 )
 
@@ -65,33 +64,6 @@ def test_a_share_that_is_not_mounted_or_anothers_is_refused(tmp_path: Path, dags
     ):
         with pytest.raises(StageError, match=sentence):
             check_share(data, folder, uid, os.getgid())
-
-
-@pytest.mark.parametrize(
-    ("control", "status", "told"),
-    [
-        (
-            "docker",
-            "[[driver-type io.containerd.snapshotter.v1]]",
-            "not keep .* one does, .*",
-        ),
-        ("containerd", "[[Backing Filesystem extfs]]", " keeps .* this one does not, .*"),
-        ("docker", "[[Backing Filesystem extfs]]", ""),
-        ("containerd", "[[driver-type io.containerd.snapshotter.v1]]", ""),
-    ],
-)
-def test_an_engine_by_which_images_have_other_ids_is_refused(
-    monkeypatch: pytest.MonkeyPatch, control: str, status: str, told: str
-) -> None:
-    monkeypatch.setattr("support.worker_host.docker", lambda *_: status)
-    if not told:
-        check_store(control)
-        return
-    wanted = '{"features": {"containerd-snapshotter": ' + str(control == "containerd").lower()
-    with pytest.raises(StageError, match=told + re.escape(wanted)) as refused:
-        check_store(control)
-
-    assert 64 == refused.value.code
 
 
 @pytest.mark.parametrize("off", [-3600, -6, 6, 3600])
