@@ -15,7 +15,7 @@ from pathlib import Path
 from support.images import docker, find
 
 from microstage.errors import NO_INPUT, USAGE, StageError
-from microstage.images import Image, name_of_pin
+from microstage.images import Image, name_of_pin, named
 from microstage.pipelines import DEFAULT, load_pipeline, pipeline_names, pipeline_path, table_path
 from microstage.table import Row
 
@@ -62,8 +62,7 @@ def keep(pin: str) -> None:
     Where an engine keeps images in containerd, one without a name is gone, and one with another
     name is not found by its pin; elsewhere it goes with docker image prune.
     """
-    image = present(pin)
-    docker("tag", image.store_id, name_of_pin(image.id))
+    docker("tag", present(pin).store_id, name_of_pin(named(pin)[1]))
 
 
 def change(data: Path, pipeline: str, stage: str, image: str, action: str, check: str = "") -> str:

@@ -20,18 +20,22 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from support import swaps, worker_host
 from support.worker_host import (
     check_clock,
     check_control,
     check_settings,
     check_share,
+    pull,
     rows,
 )
 
 from microstage.errors import StageError
+from microstage.images import Image, name_of_pin
 
 ROOT = Path(__file__).resolve().parents[2]
 UID = os.getuid()
+CONFIG, MANIFEST, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
 
 
 @pytest.fixture
@@ -142,3 +146,38 @@ def test_the_images_of_a_host_are_those_of_the_rows_of_its_queues(dags: Path) ->
 
     assert ["far:1"] == [row.image for row in rows(dags, ["workers", "gpu"])]
     assert [] == list(rows(dags, ["workers"]))
+
+
+@pytest.fixture
+def pulled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What docker is told, on a host that has its images in containerd, and none of them yet."""
+    image = Image(CONFIG, MANIFEST, frozenset({CONFIG, MANIFEST}), {})
+    told: list[tuple[str, ...]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        told.append(tuple(command[1:]))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(worker_host, "find", lambda _: None)
+    monkeypatch.setattr(swaps, "find", lambda _: image)
+    monkeypatch.setattr(swaps, "docker", lambda *told_to: told.append(told_to))
+    monkeypatch.setattr(subprocess, "run", run)
+    return told
+
+
+def test_an_image_is_the_one_that_is_pinned_whatever_the_control_host_keeps_it_in(
+    pulled: list[tuple[str, ...]],
+) -> None:
+    assert CONFIG == pull("registry:5000", f"a:1@{CONFIG}")
+    assert [
+        ("pull", "--quiet", "registry:5000/a:1"),
+        ("tag", "registry:5000/a:1", "a:1"),
+        ("tag", MANIFEST, name_of_pin(CONFIG)),
+    ] == pulled
+
+
+def test_another_one_than_is_pinned_gets_no_name(pulled: list[tuple[str, ...]]) -> None:
+    with pytest.raises(StageError, match=r"wants a:1 as sha256:cccc.* and the registry has sha256"):
+        pull("registry:5000", f"a:1@{OTHER}")
+
+    assert [("pull", "--quiet", "registry:5000/a:1")] == pulled
