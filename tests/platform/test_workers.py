@@ -67,7 +67,7 @@ class Farm:
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     root = tmp_path_factory.mktemp("control")
-    hosts = [Host(number, tmp_path_factory.mktemp(f"host{number}")) for number in (1, 2)]
+    hosts = [Host(n, tmp_path_factory.mktemp(f"host{n}"), containerd=n == 2) for n in (1, 2)]
     clone_to(root)
     stack = Stack(root)
     stack.settle("test")
