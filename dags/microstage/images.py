@@ -21,7 +21,9 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 BLOBS = "blobs/sha256/"  # in an archive: https://specs.opencontainers.org/image-spec/image-layout
 MOST = 4 * 2**20  # bytes of a manifest, as registries have it
 AT_ONCE = 2**20  # bytes that are read of an archive
-# What the engine's id of an image stands for: never anything else, so it is read once.
+# What an engine's id and the rest of PICKED stand for: never anything else, so it is read once.
+# Of an index it is one of several, and another one once that is pulled, too.
+PICKED = ("Id", "Os", "Architecture", "Variant", "RootFS", "Config")
 _configurations: dict[str, str] = {}
 
 
@@ -101,10 +103,11 @@ def described(found: Mapping[str, Any], archive: Archive) -> Image:
     if store_id not in manifests and not found.get("Descriptor"):
         return Image(store_id, store_id, frozenset({store_id, *manifests}), labels)
     # In containerd: each name leads to what is its id, and what describes that may be told, too.
-    if store_id not in _configurations:
+    picked = json.dumps([found.get(key) for key in PICKED], sort_keys=True)
+    if picked not in _configurations:
         with archive(store_id) as file:
-            _configurations[store_id] = configuration_of(file, store_id)
-    image_id = _configurations[store_id]
+            _configurations[picked] = configuration_of(file, store_id)
+    image_id = _configurations[picked]
     return Image(image_id, store_id, frozenset({image_id, store_id}), labels)
 
 
@@ -114,16 +117,16 @@ def configuration_of(archive: Readable, store_id: str) -> str:
     By its manifest, or behind all blobs, where of an index there is what the engine itself runs.
     Raises StageError (75).
     """
-    places = (f"{BLOBS}{store_id.removeprefix('sha256:')}", "manifest.json")
+    manifest, at_the_end = f"{BLOBS}{store_id.removeprefix('sha256:')}", "manifest.json"
     try:
         stream = cast("IO[bytes]", archive)  # of which a stream of tar takes this alone
         with tarfile.open(fileobj=stream, mode="r|", bufsize=AT_ONCE) as files:
             for member in files:
-                content = files.extractfile(member) if member.name in places else None
-                if not content or member.size > MOST:
+                says = member.name in (manifest, at_the_end) and member.size <= MOST
+                if not says or not (content := files.extractfile(member)):
                     continue
                 said = json.load(content)
-                if member.name == places[1]:
+                if member.name == at_the_end:
                     [entry] = said
                     return _digest(f"sha256:{entry['Config'].removeprefix(BLOBS)}")
                 if "config" in said:

@@ -151,6 +151,20 @@ def test_it_is_one_image_on_both_kinds_of_engine() -> None:
     assert ([], [ID]) == (one.read, two.read)  # for nothing, and once
 
 
+def test_an_index_is_read_again_when_its_engine_has_another_platform_of_it() -> None:
+    of_index = {INDEX_ID: [tar(blob(INDEX), runs(config)) for config in (ANOTHER, CONFIG)]}
+
+    @contextmanager
+    def archive(store_id: str) -> Iterator[IO[bytes]]:
+        yield io.BytesIO(of_index[store_id].pop(0))
+
+    said = [{**containerd(INDEX_ID, "a"), "Architecture": arch} for arch in ("arm64", "amd64")]
+
+    assert [ANOTHER, ANOTHER, CONFIG, CONFIG] == [
+        described(each, archive).id for each in (said[0], said[0], said[1], said[1])
+    ]
+
+
 def test_an_engine_that_describes_what_it_keeps_has_an_image_without_a_name_in_containerd() -> None:
     store = Store({})
     found = described({"Id": ID, "RepoDigests": [], "Descriptor": {"digest": ID}}, store.archive)
