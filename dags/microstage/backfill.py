@@ -70,7 +70,7 @@ class FetchForDays(FetchModel):
             return Exit(0)
 
         run = replace(self._run, day=day)
-        run_job(data, job, image_id=self.image, run=run, engine=copy, log=self.log.info)
+        run_job(data, job, image_id=self.row_image.id, run=run, engine=copy, log=self.log.info)
 
 
 class CheckDays(BaseOperator):

@@ -11,6 +11,7 @@ from typing import Any
 
 from support import mlflow_gone
 from support.airflow_api import Airflow
+from support.images import all_of
 from support.mlflow_api import MLflow
 from support.services import docker, service
 
@@ -114,12 +115,15 @@ def clean_images(needed: set[str], *, dry_run: bool) -> str:
     listed = docker(*images, "--format={{.ID}} {{.Repository}}:{{.Tag}}", BEFORE)
     names = dict(line.split() for line in listed.splitlines())
     nameless |= names.keys()
-    going, size, kept = 0, 0, len(nameless & needed)
-    for image in nameless - needed:
-        held = int(docker("image", "inspect", "--format={{.Size}}", image))
+    going, size, kept = 0, 0, 0
+    for image in all_of(*nameless):
+        if image.digests & needed:
+            kept += 1
+            continue
+        held = int(docker("image", "inspect", "--format={{.Size}}", image.store_id))
         try:
             if not dry_run:
-                docker("image", "rm", names.get(image, image))
+                docker("image", "rm", names.get(image.store_id, image.store_id))
         except StageError:  # the engine's refusal, as a container has it
             kept += 1
         else:
