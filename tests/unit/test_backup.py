@@ -53,7 +53,7 @@ def put_back(archive: bytes, folder: Path, owners: Owners = SAME) -> None:
 @pytest.mark.usefixtures("either_file_system")
 def test_what_is_replaced_while_it_is_copied_is_never_a_mix(run: RunJob, data: DataFolder) -> None:
     """The model's directory and the split in it are published over and over; so is each file."""
-    target, ended = "models/2013-01-06", threading.Event()
+    target, ended, published = "models/2013-01-06", threading.Event(), 0
 
     def publish(text: str) -> None:
         run(stage(model=text, a=text, z=text), target=target, force=True)
@@ -61,16 +61,18 @@ def test_what_is_replaced_while_it_is_copied_is_never_a_mix(run: RunJob, data: D
         run(stage(model=text, a=text, z=text), target=inner, row=SPLIT, force=True)
 
     def go_on() -> None:
-        number = 0
+        nonlocal published
         while not ended.is_set():
-            number += 1
-            publish(f"{number} " * 20_000)
+            publish(f"{published + 1} " * 20_000)
+            published += 1
 
     publish("0 ")
     writer = threading.Thread(target=go_on)
     writer.start()
     try:
-        copies = [backed_up(data.root) for _ in range(30)]
+        copies = []
+        while len(copies) < 30 or (published < 5 and writer.is_alive()):
+            copies.append(backed_up(data.root))
     finally:
         ended.set()
         writer.join()
