@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from support import REPOSITORY
 from support.airflow_api import Airflow
-from support.pictures import HEIGHT, SCALE, WIDTH, AbsentError, PageError, read, see, small
+from support.pictures import (
+    GRAPH,
+    HEIGHT,
+    MLFLOW,
+    SCALE,
+    WIDTH,
+    AbsentError,
+    at_rest,
+    green_tasks,
+    read,
+    see,
+    small,
+)
 from support.settings import setting
 
 from microstage.errors import USAGE, StageError
@@ -23,19 +35,6 @@ if TYPE_CHECKING:
 
 BY_HAND = ("mail", "workers")  # what nobody has to have caused, or to have
 PATIENCE = 30_000  # milliseconds for a page to show what it should
-# What a person would have clicked once: a graph from top to bottom beside the run's details, and no
-# assistants.
-GRAPH = """
-localStorage.setItem("default_dag_view", '"graph"');
-localStorage.setItem("direction-DAG", '"DOWN"');
-localStorage.setItem("react-resizable-panels:graph-ltr", JSON.stringify(
-  {"details-panel,main-panel": {"expandToSizes": {}, "layout": [32, 68]}}));
-"""
-MLFLOW = """
-localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"');
-localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
-localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
-"""
 
 
 class Session:
@@ -54,6 +53,7 @@ class Session:
             "login": self.login,
             "dags": self.dags,
             **dict.fromkeys(self.dag_ids(), self.graph),
+            "assets": self.assets,
             "approve": self.approve,
             "mlflow_run": partial(self.mlflow, "run"),
             "mlflow_model": partial(self.mlflow, "model"),
@@ -112,6 +112,20 @@ class Session:
         for dag in self.dag_ids():
             see(name, page, page.get_by_role("link", name=dag, exact=True))
         see(name, page, page.locator('a[href*="/runs/"]'))
+        self.take(name, page)
+
+    def assets(self, name: str) -> None:
+        kind = f"{self.pipeline.name}/predictions"
+        query = f"/api/v2/assets?name_pattern={urllib.parse.quote(kind)}"
+        found = self.airflow.call("GET", query)["assets"]
+        if not (ids := [asset["id"] for asset in found if asset["name"] == kind]):
+            raise AbsentError(f"No asset {kind} is in Airflow; a run of predict makes it")
+        page = self.context.new_page()
+        page.set_viewport_size({"width": WIDTH, "height": HEIGHT * 11 // 10})
+        page.goto(f"{self.airflow.url}/assets/{ids[0]}")
+        see(name, page, page.get_by_text(re.compile(r"[1-9]\d* Asset Events?")))
+        page.get_by_role("button", name="Task Dependencies").click()  # what tasks read, too
+        see(name, page, page.get_by_text("train_model.preprocess"))
         self.take(name, page)
 
     def graph(self, dag: str) -> None:
@@ -231,25 +245,11 @@ class Session:
 
     def take(self, name: str, page: Page) -> None:
         """Write a page's picture, once two in a row are the same."""
-        before = b""
-        for _ in range(40):
-            page.wait_for_timeout(300)
-            now = page.screenshot(animations="disabled")
-            if now == before:
-                break
-            before = now
-        else:
-            raise PageError(f"The page {name} ({page.url}) does not come to rest.")
-        picture = small(before)
+        picture = small(at_rest(name, page))
         picture_of = name.rpartition(".")[2]  # without the pipeline's prefix
         (self.folder / f"{picture_of}.png").write_bytes(picture)
         print(f"{self.folder / picture_of}.png  {len(picture) // 1000} kB", flush=True)
         page.close()
-
-
-def green_tasks(states: dict[str, str]) -> int:
-    """Return how many tasks of task -> state succeeded."""
-    return list(states.values()).count("success")
 
 
 def take_all(session: Session, names: list[str]) -> Iterator[str]:

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, SCALE = 1440, 900, 2
 MAX_BYTES = 300_000
+# What a person would have clicked once: a graph from top to bottom beside the run's details, and no
+# assistants.
+GRAPH = """
+localStorage.setItem("default_dag_view", '"graph"');
+localStorage.setItem("direction-DAG", '"DOWN"');
+localStorage.setItem("react-resizable-panels:graph-ltr", JSON.stringify(
+  {"details-panel,main-panel": {"expandToSizes": {}, "layout": [32, 68]}}));
+"""
+MLFLOW = """
+localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"');
+localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+"""
 
 
 class AbsentError(Exception):
@@ -62,3 +75,20 @@ def small(png: bytes) -> bytes:
         if out.tell() < MAX_BYTES:
             break
     return out.getvalue()
+
+
+def at_rest(name: str, page: Page) -> bytes:
+    """Return a page's picture, once two in a row are the same. Raises PageError."""
+    before = b""
+    for _ in range(40):
+        page.wait_for_timeout(300)
+        now = page.screenshot(animations="disabled")
+        if now == before:
+            return now
+        before = now
+    raise PageError(f"The page {name} ({page.url}) does not come to rest.")
+
+
+def green_tasks(states: dict[str, str]) -> int:
+    """Return how many tasks of task -> state succeeded."""
+    return list(states.values()).count("success")
