@@ -74,10 +74,10 @@ class Column:
             self.most = max(apart, self.most or 0)
 
     def __str__(self) -> str:
-        parts = [f"{self.rows:,} rows"]
+        parts = [_many(self.rows, "row")]
         parts += [f"by {self.most:.6g} at most"] if self.most is not None else []
-        parts += [f"{self.filled:,} gaps filled"] if self.filled else []
-        parts += [f"{self.emptied:,} gaps new"] if self.emptied else []
+        parts += [f"{_many(self.filled, 'gap')} filled"] if self.filled else []
+        parts += [_many(self.emptied, "new gap")] if self.emptied else []
         return ", ".join(parts)
 
 
@@ -102,7 +102,7 @@ def _of_tables(old: Path, new: Path) -> Iterator[str]:
     """Yield what differs between two tables, the numbers of rows and columns first."""
     before, after = _header(old), _header(new)
     was, now = (sum(1 for _ in _rows(path, [], [])) for path in (old, new))
-    yield f"{was:,} rows" if was == now else f"{was:,} → {now:,} rows"
+    yield _many(was, "row") if was == now else f"{was:,} → {_many(now, 'row')}"
     shared = [name for name in after if name in before]
     for word, some in (
         ("removed", [name for name in before if name not in after]),
@@ -113,7 +113,9 @@ def _of_tables(old: Path, new: Path) -> Iterator[str]:
     if shared != [name for name in before if name in after]:
         yield "columns in another order"
     if was == now:
-        yield from _row_by_row(shared, _rows(old, shared, before), _rows(new, shared, after))
+        lines = list(_row_by_row(shared, _rows(old, shared, before), _rows(new, shared, after)))
+        moved = lines and not _alone(old, new, shared, before, after)
+        yield from ["the same rows in another order"] if moved else lines
     else:
         yield from _added_and_removed(old, new, shared, before, after)
 
@@ -154,19 +156,30 @@ def _row_by_row(
     yield from shown
 
 
+def _alone(
+    old: Path, new: Path, shared: Sequence[str], before: Sequence[str], after: Sequence[str]
+) -> dict[int, int]:
+    """Return hash of a row -> how often more it is in the old table (in the new one: less than 0).
+
+    Hashes, as a table may not fit into memory.
+    """
+    left = Counter(hash(tuple(row)) for row in _rows(old, shared, before))
+    left.subtract(hash(tuple(row)) for row in _rows(new, shared, after))
+    return {row: count for row, count in left.items() if count}
+
+
 def _added_and_removed(
     old: Path, new: Path, shared: Sequence[str], before: Sequence[str], after: Sequence[str]
 ) -> Iterator[str]:
     """Yield which rows are in one of them alone; where they stand does not count."""
-    left = Counter(hash(tuple(row)) for row in _rows(old, shared, before))
-    left.subtract(hash(tuple(row)) for row in _rows(new, shared, after))
+    alone = _alone(old, new, shared, before, after)
     for word, sign, path, header in (("removed", 1, old, before), ("added", -1, new, after)):
-        many = {row: count * sign for row, count in left.items() if count * sign > 0}
-        if many:
-            yield f"rows {word}: {sum(many.values()):,}"
+        some = {row: count * sign for row, count in alone.items() if count * sign > 0}
+        if some:
+            yield f"rows {word}: {sum(some.values()):,}"
         rows = enumerate(_rows(path, shared, header), start=1)
-        few = ((number, row) for number, row in rows if hash(tuple(row)) in many)
-        for number, row in islice(few, min(ROWS, sum(many.values()))):
+        few = ((number, row) for number, row in rows if hash(tuple(row)) in some)
+        for number, row in islice(few, min(ROWS, sum(some.values()))):
             cells = [f"{name} {_short(cell)}" for name, cell in zip(shared, row, strict=True)]
             yield f"row {number:,} {word}: {_listed(cells)}"
 
@@ -195,6 +208,10 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(inner, f"{path}[{number}]")
     else:
         yield path or "the whole", json.dumps(value, ensure_ascii=False)
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _short(value: str) -> str:

@@ -58,7 +58,7 @@ def files_of(folder: Path) -> Files:
     return found
 
 
-def settled(folder: Path, wait: Callable[[float], None] = time.sleep) -> Files:
+def settled(folder: Path, wait: Callable[[float], object] = time.sleep) -> Files:
     """Return the files of a folder once two looks at it are alike.
 
     So several files that are saved at once, and a file that is away for a moment, are one change.

@@ -1,4 +1,4 @@
-"""scripts/run_stage --watch and --debug: a stage by its sources, at each save, and nothing stays."""
+"""scripts/run_stage --watch and --debug: a stage by its sources, at each save; nothing stays."""
 
 import os
 import shutil
@@ -115,7 +115,7 @@ def test_each_save_runs_it_and_shows_what_differs(
 
     assert f"beside raw/{DAY}:" in text
     assert "data.csv: 50 rows" in text
-    assert "gaps new" in text
+    assert " new gaps\n" in text
     assert ": region " in text
     assert " → gap\n" in text
     assert "saved: generate.py\n" in text
