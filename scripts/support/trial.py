@@ -31,9 +31,10 @@ from microstage.contract import Run
 from microstage.data_folder import DataFolder, read_manifest
 from microstage.endpoint import endpoint
 from microstage.engines.attended import ENGINE_ERRORS, engine_failure
-from microstage.engines.container import ContainerEngine, Debugger, connect, image_id, is_guard
+from microstage.engines.container import ContainerEngine, Debugger, connect, find_image, is_guard
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.exits import failure
+from microstage.images import Image
 from microstage.inputs import identity, present, read_inputs
 from microstage.jobs import Job, resolve, target_of
 from microstage.pipelines import Pipeline
@@ -105,7 +106,7 @@ class Trial:
                     "own socket for --watch and --debug.",
                 )
             sweep(client)
-            self._entrypoint(client, image_id(client, self.job.row.image))
+            self._entrypoint(client, find_image(client, self.job.row.image))
         if self.port:
             _check_port(self.port)
 
@@ -135,7 +136,7 @@ class Trial:
 
     def _run(self, job: Job, inputs: dict[str, Path], scratch: Path) -> Path:
         client = connect()
-        image = image_id(client, job.row.image)
+        image = find_image(client, job.row.image)
         entrypoint, place = self._entrypoint(client, image)
         out = scratch / "out"
         out.mkdir(0o755)
@@ -168,14 +169,15 @@ class Trial:
             )
         return out
 
-    def _entrypoint(self, client: docker.APIClient, image: str) -> tuple[list[str], int]:
+    def _entrypoint(self, client: docker.APIClient, image: Image) -> tuple[list[str], int]:
         """Return an image's entrypoint, and which word of it is in the folder."""
-        config: dict[str, Any] = client.inspect_image(image)["Config"]
+        config: dict[str, Any] = client.inspect_image(image.store_id)["Config"]
         place = started(self.job.row.image, config, self.folder)
         entrypoint: list[str] = config["Entrypoint"]
         if self.port and not is_python(entrypoint, place):
             raise StageError(
-                USAGE, f"{self.job.row.image} is no Python, and --debug is for Python alone."
+                USAGE,
+                f"{self.job.row.image} is not started by Python, and --debug is for Python alone.",
             )
         return entrypoint, place
 

@@ -186,7 +186,7 @@ def free_port() -> int:
         (["service", "--watch"], 64, "service works on a service, which each save would change"),
         (["ok", "--watch", "--ds", DAY], 66, "has no folder containers/test-stage"),
         (["ok", "--watch", "--ds", DAY, "--folder", "tests/dags/stage"], 64, "starts no file"),
-        (["lua", "--debug", "--ds", DAY], 64, "is no Python"),
+        (["lua", "--debug", "--ds", DAY], 64, "is not started by Python"),
         (["python", "--debug", "80", "--ds", DAY], 64, "a port from 1024"),
         (["python", "--watch", "--ds", DAY, "--engine", "venv"], 64, "not --engine venv"),
     ],
