@@ -112,12 +112,17 @@ def _of_tables(old: Path, new: Path) -> Iterator[str]:
             yield f"columns {word}: {_listed(some)}"
     if shared != [name for name in before if name in after]:
         yield "columns in another order"
-    if was == now:
-        lines = list(_row_by_row(shared, _rows(old, shared, before), _rows(new, shared, after)))
-        moved = lines and not _alone(old, new, shared, before, after)
-        yield from ["the same rows in another order"] if moved else lines
-    else:
-        yield from _added_and_removed(old, new, shared, before, after)
+    rows = (_rows(old, shared, before), _rows(new, shared, after))
+    differing, lines = _row_by_row(shared, *rows) if was == now else (0, [])
+    if was != now or differing:
+        alone = _alone(old, new, shared, before, after)
+        # One row more at the top, and one less below, and no row is where it was.
+        shifted = 2 * sum(count for count in alone.values() if count > 0) < differing
+        if not alone:
+            lines = ["the same rows in another order"]
+        elif was != now or shifted:
+            lines = list(_added_and_removed(old, new, shared, before, after, alone))
+    yield from lines
 
 
 def _header(path: Path) -> list[str]:
@@ -135,7 +140,8 @@ def _rows(path: Path, columns: Sequence[str], header: Sequence[str]) -> Iterator
 
 def _row_by_row(
     names: Sequence[str], old: Iterator[list[str]], new: Iterator[list[str]]
-) -> Iterator[str]:
+) -> tuple[int, list[str]]:
+    """Return how many rows differ from the one in their place, and what differs in the columns."""
     found: dict[str, Column] = {}
     differing, shown = 0, list[str]()
     for number, (one, other) in enumerate(zip(old, new, strict=True), start=1):
@@ -149,11 +155,11 @@ def _row_by_row(
         if len(shown) < ROWS:
             said = [f"{name} {_short(was)} → {_short(now)}" for name, was, now in cells[:ROWS]]
             shown.append(f"row {number:,}: {', '.join(said)}{', …' if len(cells) > ROWS else ''}")
-    for name in [name for name in names if name in found][:COLUMNS]:
-        yield f"{name} differs: {found[name]}"
+    few = [name for name in names if name in found][:COLUMNS]
+    lines = [f"{name} differs: {found[name]}" for name in few]
     if len(found) > COLUMNS:
-        yield f"… and {len(found) - COLUMNS} more columns; {differing:,} rows in all"
-    yield from shown
+        lines.append(f"… and {len(found) - COLUMNS} more columns; {differing:,} rows in all")
+    return differing, [*lines, *shown]
 
 
 def _alone(
@@ -169,10 +175,14 @@ def _alone(
 
 
 def _added_and_removed(
-    old: Path, new: Path, shared: Sequence[str], before: Sequence[str], after: Sequence[str]
+    old: Path,
+    new: Path,
+    shared: Sequence[str],
+    before: Sequence[str],
+    after: Sequence[str],
+    alone: dict[int, int],
 ) -> Iterator[str]:
     """Yield which rows are in one of them alone; where they stand does not count."""
-    alone = _alone(old, new, shared, before, after)
     for word, sign, path, header in (("removed", 1, old, before), ("added", -1, new, after)):
         some = {row: count * sign for row, count in alone.items() if count * sign > 0}
         if some:
@@ -188,30 +198,42 @@ def _added_and_removed(
 
 
 def _of_json(old: Path, new: Path) -> Iterator[str]:
-    before, after = (dict(_flat(parse_json(path.read_bytes()))) for path in (old, new))
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    yield f"{len(names):,} keys differ" if names else "written differently"
-    for name in names[:KEYS]:
-        was, now = (_short(side[name]) if name in side else "" for side in (before, after))
-        yield f"{name}: {f'{was} → {now}' if was and now else f'new, {now}' if now else 'gone'}"
-    if len(names) > KEYS:
-        yield f"… and {len(names) - KEYS:,} more keys"
+    before, after = (parse_json(path.read_bytes()) for path in (old, new))
+    lines = list(_of_values("", before, after))
+    yield _many(len(lines), "difference") if lines else "written differently"
+    yield from lines[:KEYS]
+    if len(lines) > KEYS:
+        yield f"… and {len(lines) - KEYS:,} more"
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the path of each value that holds no others, and how it is written."""
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and value:
-        for number, inner in enumerate(value):
-            yield from _flat(inner, f"{path}[{number}]")
-    else:
-        yield path or "the whole", json.dumps(value, ensure_ascii=False)
+def _of_values(path: str, old: Any, new: Any) -> Iterator[str]:
+    """Yield a line for each difference, as far up as it is one."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            inner = f"{path}.{key}" if path else key
+            if key not in new:
+                yield f"{inner}: gone"
+            elif key not in old:
+                yield f"{inner}: new, {_written(new[key])}"
+            else:
+                yield from _of_values(inner, old[key], new[key])
+    elif isinstance(old, list) and isinstance(new, list):
+        if len(old) != len(new):
+            yield f"{path}: {len(old):,} → {_many(len(new), 'entry')}"
+        for number, (one, other) in enumerate(zip(old, new, strict=False)):
+            yield from _of_values(f"{path}[{number}]", one, other)
+    elif _written(old, whole=True) != _written(new, whole=True):
+        yield f"{path or 'the whole'}: {_written(old)} → {_written(new)}"
+
+
+def _written(value: Any, *, whole: bool = False) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if whole else _short(text)
 
 
 def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+    several = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    return f"{count:,} {thing if count == 1 else several}"
 
 
 def _short(value: str) -> str:

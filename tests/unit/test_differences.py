@@ -98,6 +98,18 @@ def test_rows_that_stand_elsewhere_alone_are_said_to(compare: Compare) -> None:
     )
 
 
+def test_a_row_more_at_the_top_and_one_less_below_are_two_rows(compare: Compare) -> None:
+    old = [str(number) for number in range(10)]
+
+    assert [
+        "data.csv: 10 rows",
+        "  rows removed: 1",
+        "  row 10 removed: x 9",
+        "  rows added: 1",
+        "  row 1 added: x new",
+    ] == compare(table("x", *old), table("x", "new", *old[:-1]))
+
+
 def test_many_columns_and_rows_are_cut_to_a_few_lines(compare: Compare) -> None:
     names = ",".join(f"c{n}" for n in range(20))
     old, new = (table(names, *([",".join([cell] * 20)] * 50)) for cell in "12")
@@ -108,14 +120,15 @@ def test_many_columns_and_rows_are_cut_to_a_few_lines(compare: Compare) -> None:
     assert 11 == len(lines)
 
 
-def test_keys_of_json_differ_wherever_they_are(compare: Compare) -> None:
-    old = {"m.json": '{"auc": 0.5, "by": [{"n": 1}, {"n": 2}], "gone": null, "same": {}}'}
-    new = {"m.json": '{"auc": 0.75, "by": [{"n": 1}, {"n": true}], "same": {}, "more": "yes"}'}
+def test_json_differs_as_far_up_as_it_does(compare: Compare) -> None:
+    old = {"m.json": '{"auc": 0.5, "by": [{"n": 1}, {"n": 2}], "gone": {"a": 1, "b": 2}, "s": {}}'}
+    new = {"m.json": '{"auc": 0.75, "by": [{"n": true}], "s": {}, "more": "yes"}'}
 
     assert [
-        "m.json: 4 keys differ",
+        "m.json: 5 differences",
         "  auc: 0.5 → 0.75",
-        "  by[1].n: 2 → true",
+        "  by: 2 → 1 entry",
+        "  by[0].n: 1 → true",
         "  gone: gone",
         '  more: new, "yes"',
     ] == compare(old, new)
