@@ -33,7 +33,11 @@ def try_out(args: Namespace) -> int:
     run = Run("run_stage", f"{ds}-{os.getpid()}", args.stage)
     trial = Trial(data, job, folder, run, args.debug or 0)
     trial.check()
-    return watch(trial, ds) if args.watch else once(trial, ds)
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        return watch(trial, ds) if args.watch else once(trial, ds)
+    finally:
+        trial.clear()
 
 
 def say(line: str) -> None:
@@ -60,7 +64,6 @@ def once(trial: Trial, ds: str) -> int:
 
 def watch(trial: Trial, ds: str) -> int:
     """Run it now and after each save, until Ctrl-C; return 0."""
-    signal.signal(signal.SIGINT, _interrupted)
     seen: Files = {}
     say(f"Each save in {trial.folder} runs {trial.job.row.stage} of {ds}; Ctrl-C ends it.")
     try:
@@ -76,8 +79,6 @@ def watch(trial: Trial, ds: str) -> int:
             once(trial, ds)
     except KeyboardInterrupt:
         return 0
-    finally:
-        trial.clear()
 
 
 def _interrupted(*_: Any) -> None:

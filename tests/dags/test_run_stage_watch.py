@@ -171,6 +171,18 @@ def test_a_debugger_attaches_and_stops_where_it_is_told_to(
     assert ([], []) == (containers(), list(scratch.iterdir()))
 
 
+def test_ended_while_it_waits_for_a_debugger_it_leaves_nothing(
+    folder: Path, scratch: Path, containers: Containers
+) -> None:
+    arguments = ["generate", "--debug", str(free_port()), "--folder", str(folder), *ROWS]
+    with running(*arguments) as loop:
+        loop.wait_for("waits for a debugger")
+
+        assert 130 == loop.interrupt()
+    assert "Traceback" not in loop.text()
+    assert ([], []) == (containers(), list(scratch.iterdir()))
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
