@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from datetime import date
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ def newest(data: Path, row: Row) -> tuple[dict[str, Any] | None, str]:
     return None, ""
 
 
+def window_of(manifest: dict[str, Any], ds: str) -> int:
+    """Return the number of days, up to `ds`, that a result was made from; 1 without days."""
+    found = [re.fullmatch(rf".+/({DAY})", name) for name in manifest["sources"]]
+    first = min([day[1] for day in found if day], default=ds)
+    return (date.fromisoformat(ds) - date.fromisoformat(first)).days + 1
+
+
 def run_all(
     pipeline: Pipeline,
     data: Path,
@@ -47,11 +55,11 @@ def run_all(
     `data`: the pipeline's own; `folder`: a data folder for all pipelines, which is filled.
     """
     own = folder / pipeline.folder
-    daily = [name for name in manifest["sources"] if re.fullmatch(rf".+/{DAY}", name)]
+    daily = window_of(manifest, ds)
     model = manifest["sources"].get("model")
     for row in rows:
         first = row is rows[0]
-        window = len(daily) if daily and "{day}" in "".join(row.reads.values()) else 1
+        window = daily if "{day}" in "".join(row.reads.values()) else 1
         job = resolve(pipeline, row.stage, ds, window=window, model=model or "models/none")
         there = [link(data, own, s) or job.is_optional(m) for m, s in job.sources.items()]
         if not all(there):

@@ -26,6 +26,11 @@ def log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def name_installation() -> None:
+    """Have containers say that they are this installation's."""
+    os.environ.setdefault("MICROSTAGE_INSTALL", setting("COMPOSE_PROJECT_NAME"))
+
+
 def process_engine(data: DataFolder, job: Job) -> tuple[str, Engine]:
     """Return the id of the job's program, and what runs it as a process."""
     program = process.find_program(job.row, CONTAINERS)
@@ -42,7 +47,7 @@ def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]
     from microstage.endpoint import endpoint  # noqa: PLC0415
     from microstage.engines import attended, container  # noqa: PLC0415
 
-    os.environ.setdefault("MICROSTAGE_INSTALL", setting("COMPOSE_PROJECT_NAME"))
+    name_installation()
     try:
         client = container.connect()
         sweep(client)

@@ -52,7 +52,8 @@ def test_its_exit_code_is_that_of_the_stage(table: Table, code: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        ([], 64, "required: stage, --ds"),
+        ([], 64, "required: stage"),
+        (["ok"], 64, "required: --ds"),
         (["ok", "--ds", "tomorrow"], 64, "'tomorrow' is not a day"),
         (["ok", "--ds", DAY, "--param", "seed"], 64, "'seed' is not KEY=VALUE"),
         (["nope", "--ds", DAY], 64, "no stage 'nope'"),

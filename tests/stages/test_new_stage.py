@@ -56,6 +56,7 @@ def test_a_copy_of_the_trainer_trains(checkout: Path, engine: Engine) -> None:
 
     assert (0, "") == (made.returncode, made.stderr)
     assert f"scripts/swap_stage train {IMAGE}" in made.stdout
+    assert f"scripts/run_stage train --image {IMAGE} --watch" in made.stdout
     assert 0 == built.returncode, built.stderr
     assert usage.stdout.startswith(f"usage: {NAME} ")
     assert (0, 500) == (result.code, result.summary["rows"])

@@ -99,6 +99,17 @@ def network_mode(client: docker.APIClient, network: str) -> str:
     return name
 
 
+@dataclass(frozen=True)
+class Debugger:
+    """How a container is started for a debugger, which attaches at a port of this machine alone.
+
+    A container without a network has no port: with this it has the engine's own.
+    """
+
+    entrypoint: list[str]
+    port: int
+
+
 @dataclass
 class ContainerEngine:
     """Runs a job's container to its end, and passes its log on line by line.
@@ -175,6 +186,7 @@ class ContainerEngine:
         *,
         seconds: int,
         goes_on: Callable[[], bool],
+        debugger: Debugger | None = None,
     ) -> Exit:
         """Run a container of the job's row, whatever its command and its mounts; remove it.
 
@@ -182,7 +194,7 @@ class ContainerEngine:
         more; seconds: what it may take in all then.
         """
         client = self.connect()
-        created = self._create(client, job, command, mounts, seconds, {})
+        created = self._create(client, job, command, mounts, seconds, {}, debugger)
         try:
             return self._attendant(job, created).start(client, goes_on)
         finally:
@@ -214,20 +226,27 @@ class ContainerEngine:
         mounts: list[Mount],
         seconds: int,
         marks: dict[str, str],
+        debugger: Debugger | None = None,
     ) -> str:
         uid, gid = self.data.owner
+        opened: dict[str, Any] = {}
+        if debugger:
+            opened["port_bindings"] = {debugger.port: ("127.0.0.1", debugger.port)}
         created = client.create_container(
             image=self.image.store_id,
             command=command,
+            entrypoint=debugger.entrypoint if debugger else None,
+            ports=[debugger.port] if debugger else None,
             user=f"{uid}:{gid}",
             environment=variables(job.row, guarded=bool(job.row.env) and is_guard(client)),
             use_config_proxy=False,  # what ~/.docker/config.json has for others, passwords included
             labels=labels(job, self.run, seconds, **marks),
             host_config=client.create_host_config(
                 mounts=mounts,
+                **opened,
                 **hardening(
                     job.row.limits,
-                    network=network_mode(client, job.row.network),
+                    network="bridge" if debugger else network_mode(client, job.row.network),
                     gpus=job.row.gpus,
                 ),
             ),
