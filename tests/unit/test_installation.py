@@ -247,7 +247,7 @@ def test_the_list_of_images_is_the_folders() -> None:
 
     folders = {path.parent.name for path in ROOT.glob("containers/*/Dockerfile")}
     assert set(listed[1::2]) - folders == {
-        *["airflow", "gateway", "guard", "mail", "mlflow", "postgres"]
+        *["airflow", "gateway", "guard", "mail", "mlflow", "postgres", "serve"]
     }
     assert folders <= set(listed[1::2])
 
