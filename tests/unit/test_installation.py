@@ -92,7 +92,7 @@ def test_a_new_env_leaves_ports_alone_that_are_taken(checkout: Path) -> None:
     ports = [int(value) for name, value in settings.items() if name.endswith("_PORT")]
     assert port not in ports
     assert int(settings["AIRFLOW_PORT"]) > port
-    assert 5 == len(set(ports))
+    assert 6 == len(set(ports))
 
 
 def test_two_installations_share_no_secret(checkout: Path) -> None:
