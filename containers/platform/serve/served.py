@@ -88,7 +88,9 @@ class Served:
         """Return a column: numbers where it is one of numbers, anything else as it was sent."""
         if name in self._numeric and NUMBERS.issuperset(map(type, values)):
             return np.array(values, float)
-        return pd.Series(values, dtype=object)
+        found = np.empty(len(values), object)  # as texts, or as a number that is but a name
+        found[:] = values
+        return found
 
 
 def body_of(records: list[dict[str, Any]]) -> bytes:
