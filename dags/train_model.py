@@ -20,6 +20,8 @@ stage runs in its own container. Publishes `processed/<ds>` and `models/<ds>`.
   `better` or `not_worse` promotes by the verdict, without asking (of a pipeline with a name:
   `<pipeline>.auto_promotion`).
 - **A manual run** trains the model of its parameter `day`, or else of its logical date, or today's.
+- **The trainer's parameters** are fields of the form, of whichever image fills the row `train` and
+  dags/forms.toml knows; what is left empty is as in the table.
 - **A backfill** trains one model for each Sunday of its range, and asks for each.
 - **A re-run** repeats only the steps whose inputs, parameters or image changed; the parameter
   `force` repeats all of them. A model that is replaced takes its validation with it. To decide
@@ -31,6 +33,7 @@ from airflow.sdk import DAG, Param
 from microstage.alerts import DEFAULT_ARGS, on_run_failure
 from microstage.day import day_param
 from microstage.decisions import ApprovePromotion
+from microstage.forms import chosen, fields
 from microstage.operator import PATIENT, StageOperator
 from microstage.schedule import pipelines, timetable
 from microstage.sensors import WaitForData
@@ -49,11 +52,10 @@ for pipeline in pipelines():
         on_failure_callback=on_run_failure,
         params={
             "day": day_param(),
-            "window": Param(
-                pipeline.window, type="integer", minimum=1, description="Days of data, up to ds."
-            ),
+            "window": Param(pipeline.window, type="integer", minimum=1, description="Days to ds."),
             "approval_hours": Param(144, type="number", minimum=0, description="Hours to wait."),
             "force": Param(False, type="boolean", description="Run it although it is up to date."),
+            **fields(pipeline, "train"),
         },
         tags=["microstage", pipeline.name],
     ):
@@ -62,7 +64,7 @@ for pipeline in pipelines():
         )
         preprocess = StageOperator(task_id="preprocess", window="{{ params.window }}")
         split = StageOperator(task_id="split")
-        train = StageOperator(task_id="train")
+        train = StageOperator(task_id="train", stage_params=chosen("train"))
         validate = StageOperator(task_id="validate")
         track = StageOperator(task_id="track", **PATIENT)
         # The first model finds nothing in production (66): it is compared with nothing.

@@ -29,7 +29,7 @@ def load(folder: Path, names: Sequence[str]) -> Predict:
 
     def predict(x: np.ndarray) -> Columns:
         # treelite takes no table without rows.
-        scores = score(model, x) if len(x) else np.empty((0, model.outputs))
+        scores: np.ndarray = score(model, x) if len(x) else np.empty((0, model.outputs))
         columns: list[Sequence[Any]] = scores.T.tolist()
         if not model.loss:
             best = decide(scores, model.threshold).tolist() if len(x) else []

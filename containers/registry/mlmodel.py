@@ -155,6 +155,6 @@ def write_environment(folder: Path, pinned: list[str]) -> None:
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write a YAML file."""
-    import yaml  # noqa: PLC0415 - MLflow's, see mlflow_client
+    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - MLflow's, see mlflow_client
 
     path.write_text(yaml.safe_dump(dict(content), allow_unicode=True), encoding="utf-8")

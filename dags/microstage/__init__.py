@@ -21,12 +21,16 @@ Imports go one way, from the bottom of this list to its top:
     contract      one job: inputs checked, run by an engine, outputs checked and published
     sharing       what several days have in one container
     walls         what a stage's container may do, and what says whose it is
+    images        which image one is, whatever its engine keeps images in
     tries         which try of a task instance counts
     endpoint      which Docker Engine a script works with
     clearing      containers, removed: of what has ended, was killed, or is nobody's
     engines/      what a job is run in: process, output, usage, attended, taken, container, days
     day           which day a run is for
     placement     where Airflow runs a row's task
+    links         from a task to what it has published
+    assets        what rows publish, as Airflow knows it
+    forms         the parameters of an image as fields of a DAG's form
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data
     memory        memory for a try after one that ran out of it
@@ -40,5 +44,5 @@ Imports go one way, from the bottom of this list to its top:
     maintenance   tasks that remove what is old
     alerts        tell people when a task has failed
 
-Up to walls, and in engines/process, it is Python's standard library alone.
+Up to images, and in engines/process, it is Python's standard library alone.
 """

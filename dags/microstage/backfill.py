@@ -17,9 +17,9 @@ from microstage.each_day import DAYS, FIRST, LAST, EachDay, in_words, named
 from microstage.errors import StageError
 from microstage.exits import Exit
 from microstage.jobs import Job, days_between, resolve, target_of
-from microstage.operator import task_failure
 from microstage.pipelines import DEFAULT, Pipeline
 from microstage.published import Published, understood
+from microstage.schedule import task_failure
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,6 +54,7 @@ class FetchForDays(FetchModel):
                 return fetched
             for day in days[:-1]:
                 self._copy(pipeline, data, path, day)
+            self._announced.tell(self, context)
             return {**fetched, "path": pipeline.row(self.stage).to}
         except StageError as error:
             raise task_failure(error) from None
@@ -70,7 +71,9 @@ class FetchForDays(FetchModel):
             return Exit(0)
 
         run = replace(self._run, day=day)
-        run_job(data, job, image_id=self.image, run=run, engine=copy, log=self.log.info)
+        image = self.row_image.id
+        done = run_job(data, job, image_id=image, run=run, engine=copy, log=self.log.info)
+        self._announced.add(data, job, run, done, day)
 
 
 class CheckDays(BaseOperator):

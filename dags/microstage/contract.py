@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from microstage.data_folder import MANIFEST, SUMMARY, DataFolder, parse_json, read_manifest
+from microstage.data_folder import MANIFEST, SUMMARY, DataFolder, read_manifest
 from microstage.digests import Digests, stamps
 from microstage.errors import (
     TRY_AGAIN,
@@ -27,7 +27,7 @@ from microstage.errors import (
     StageError,
 )
 from microstage.exits import Exit, failure
-from microstage.inputs import identity, present, read_inputs
+from microstage.inputs import GONE, identity, model_of, present, read_inputs
 from microstage.jobs import Job
 from microstage.publishing import (
     check_outputs,
@@ -41,7 +41,6 @@ from microstage.replacing import remove
 from microstage.table import Row
 
 TAKEN_OVER = "Another try of this task has begun, so this one publishes nothing."
-GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def run_job(
                 log(f"{job.shown(job.target)} stays as it is: {job.row.stage} wrote the same.")
                 return summary
             manifest["stamps"] = stamps(staging, manifest["outputs"])
-            manifest |= _model(data, job)
+            manifest |= model_of(data, job)
             manifest["started"] = started.isoformat(timespec="seconds")
             manifest["seconds"] = round((datetime.now(UTC) - started).total_seconds(), 3)
             manifest |= {"used": used} if used else {}
@@ -227,21 +226,6 @@ def _up_to_date(
         return read_summary(target)
     except (*GONE, ValueError, LookupError, TypeError, AttributeError):
         return None  # never published, or not by us, or damaged: then it is to be written anew
-
-
-def _model(data: DataFolder, job: Job) -> dict[str, dict[str, str]]:
-    """Which model a stage read, for its manifest: its directory, and its version if it has one."""
-    if "model" not in job.sources:
-        return {}
-    model = {"path": job.sources["model"]}
-    for place in ("", "version/"):  # a copy from the registry, or what was tracked there
-        try:
-            version = parse_json((data.path(model["path"]) / f"{place}version.json").read_bytes())
-            model |= {"name": str(version["name"]), "version": str(version["version"])}
-            break
-        except (*GONE, ValueError, KeyError, TypeError):
-            continue
-    return {"model": model}  # without a version: never registered
 
 
 def is_foreign(target: Path) -> bool:

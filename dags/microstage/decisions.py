@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -22,6 +23,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from microstage.data_folder import DataFolder, digest, is_inner_path, read_manifest
 from microstage.errors import BAD_DATA, NO_INPUT, StageError
 from microstage.jobs import target_of
+from microstage.links import Report, show_report
 from microstage.operator import StageOperator
 from microstage.pipelines import DEFAULT, Pipeline
 from microstage.published import Published, read_json, understood
@@ -182,6 +184,8 @@ class CheckQuality(BaseOperator):
     """
 
     template_fields = ("ds",)
+    operator_extra_links = (Report(),)
+    addresses = MappingProxyType({Report.name: ""})  # until the report has been read
 
     def __init__(
         self, *, report: str, pipeline: str = DEFAULT, ds: str = DS, **kwargs: Any
@@ -195,8 +199,9 @@ class CheckQuality(BaseOperator):
         published = Published(self.pipeline, self.ds, self.log.warning)
         with understood(f"The quality.json of {self.ds}"):
             problems = " ".join(published.read(self.report, "quality.json")["problems"])
+        where = published.newest_report(self.report)
+        show_report(self, where)
         if problems:
-            where = published.newest_report(self.report)
             raise AirflowFailException(f"{problems} Report: {where}")
         self.log.info("The quality of %s is as it should be.", self.ds)
 

@@ -9,13 +9,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from microstage.data_folder import DataFolder, patience, published_files
+from microstage.data_folder import DataFolder, parse_json, patience, published_files
 from microstage.digests import stamp
 from microstage.errors import USAGE, NoInputError, StageError
 from microstage.jobs import Job, writer_of
 from microstage.table import Row
 
 Identity = dict[str, list[int]]
+GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 def present(data: DataFolder, job: Job) -> Job:
@@ -94,3 +95,22 @@ def variables(
         )
     threads = str(max(1, int(row.limits.cpus)))
     return {"OMP_NUM_THREADS": threads, **{name: given[name] for name in named}}
+
+
+def model_of(data: DataFolder, job: Job) -> dict[str, dict[str, str]]:
+    """Which model a stage read, for its manifest: its directory, and its version if it has one."""
+    if "model" not in job.sources:
+        return {}
+    path = job.sources["model"]
+    return {"model": {"path": path} | version_of(data.path(path))}
+
+
+def version_of(directory: Path) -> dict[str, str]:
+    """Return name and version of the registered model that a directory is; {} if it is of none."""
+    for place in ("", "version/"):  # a copy from the registry, or what was tracked there
+        try:
+            version = parse_json((directory / f"{place}version.json").read_bytes())
+            return {"name": str(version["name"]), "version": str(version["version"])}
+        except (*GONE, ValueError, KeyError, TypeError):
+            continue
+    return {}  # never registered

@@ -21,9 +21,8 @@ from microstage.keeping import SETTING, days_of, going
 from microstage.needed import Graph, clear, plan
 from microstage.old_logs import LOGS
 from microstage.old_logs import clear as clear_logs
-from microstage.operator import is_true, task_failure
 from microstage.pipelines import DEFAULT, load_pipeline, pipeline_names
-from microstage.schedule import RETRIES
+from microstage.schedule import RETRIES, is_true, task_failure
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

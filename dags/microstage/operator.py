@@ -6,23 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk.exceptions import (
-    AirflowException,
-    AirflowFailException,
-    AirflowSkipException,
-)
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from docker import APIClient
 
+from microstage.assets import Announced, declare, undeclared
 from microstage.clearing import remove_all, sweep
 from microstage.contract import TAKEN_OVER, Engine, Run, run_job
 from microstage.current import Current
 from microstage.data_folder import DataFolder
 from microstage.engines.attended import ENGINE_ERRORS, engine_failure
-from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.container import ContainerEngine, find_image
 from microstage.errors import (
     TRY_AGAIN,
     LeftRunningError,
@@ -36,7 +33,7 @@ from microstage.last_good import load_for_run
 from microstage.memory import Memory
 from microstage.pipelines import DEFAULT, folder_of
 from microstage.placement import placement
-from microstage.schedule import DS, RETRIES, RETRY_DELAY
+from microstage.schedule import DS, RETRIES, RETRY_DELAY, is_true, task_failure
 from microstage.tries import Claim
 
 if TYPE_CHECKING:
@@ -52,12 +49,6 @@ PATIENT: dict[str, Any] = {
     "retry_delay": timedelta(seconds=15),
     "retry_exponential_backoff": True,
 }
-
-
-def task_failure(error: StageError) -> AirflowException:
-    """Return what a task is to raise: it is tried again if that can help."""
-    kind = AirflowFailException if error.final else AirflowException
-    return kind(str(error))
 
 
 class StageOperator(DockerOperator):
@@ -118,6 +109,12 @@ class StageOperator(DockerOperator):
         self._stopped: StageError | None = None
         self._current: Current | None = None
         self._memory = Memory()
+        self._announced = Announced()
+        declare(self)
+
+    def prepare_for_execution(self) -> Self:
+        """Return the task as Airflow is to run it."""
+        return cast("Self", undeclared(super().prepare_for_execution()))
 
     def connect(self) -> APIClient:
         """Return a new client: on_kill and the time limit must not share one that is in use."""
@@ -136,8 +133,11 @@ class StageOperator(DockerOperator):
         self._run = Run(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.try_number)
         self._current = Current(context, self.good_for)
         self._memory = Memory(context.get("task_state_store"))
+        self._announced = Announced()
         try:
-            return self._run_stage(self._run)
+            summary = self._run_stage(self._run)
+            self._announced.tell(self, context)
+            return summary
         except ENGINE_ERRORS as error:
             raise AirflowException(str(engine_failure(error, self._engine_name()))) from None
         except StageError as error:
@@ -168,7 +168,7 @@ class StageOperator(DockerOperator):
         )
 
     @contextmanager
-    def _begun(self, data: DataFolder, run: Run, row: Row, days: int = 1) -> Iterator[APIClient]:
+    def _begun(self, data: DataFolder, run: Run, row: Row, days: int = 1) -> Iterator[None]:
         """Take the place of earlier tries, and find the image; clear all that is left at the end.
 
         What another try can take over stays until it has: containers, with what they wrote.
@@ -182,8 +182,8 @@ class StageOperator(DockerOperator):
             lost = remove_all(self.connect, run, client=client, lost_alone=True)
             for container in lost + sweep(client):
                 self.log.warning("Removed container %s, which an earlier try left.", container[:12])
-            self.image = image_id(client, row.image)
-            yield client
+            self.row_image = find_image(client, row.image)
+            yield
         except LeftRunningError:
             left = True
             raise
@@ -199,11 +199,11 @@ class StageOperator(DockerOperator):
         row, more = job.row, job.row.limits.memory > limit
         if more:
             log(f"This try has {row.limits.memory // MIB} MiB of memory: one before ran out of it.")
-        log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.image})")
+        log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.row_image.id})")
         container = ContainerEngine(
             self.connect,
             data,
-            image_id=self.image,
+            image=self.row_image,
             run=run,
             write=log,
             stopped=lambda: self._stopped,
@@ -225,10 +225,10 @@ class StageOperator(DockerOperator):
 
         try:
             with container:
-                return run_job(
+                summary = run_job(
                     data,
                     job,
-                    image_id=self.image,
+                    image_id=self.row_image.id,
                     run=run,
                     engine=engine,
                     log=log,
@@ -236,6 +236,8 @@ class StageOperator(DockerOperator):
                     resume=container.resume,
                     confirm=confirm,
                 )
+            self._announced.add(data, job, run, summary, run.day or self.ds)
+            return summary
         except OutOfMemoryError:
             if next_limit := self._memory.ran_out(job, run):
                 raise OutOfMemoryError(
@@ -263,8 +265,3 @@ class StageOperator(DockerOperator):
             # Airflow sends SIGKILL five seconds after it called this, and an engine that is busy
             # needs some of them for itself.
             remove_all(self.connect, self._run, seconds=1)
-
-
-def is_true(value: object) -> bool:
-    """Return what a parameter says that a template may have made a text of."""
-    return str(value).lower() == "true"

@@ -15,6 +15,7 @@ from airflow.sdk.configuration import conf
 from microstage.digests import stamp
 from microstage.errors import StageError
 from microstage.pipelines import DEFAULT, Pipeline, load_pipeline, pipeline_path
+from microstage.table import Row
 
 EDGE = "EdgeExecutor"  # hands tasks to workers
 SLOT = 2**30  # bytes of memory: what a slot of a worker is
@@ -30,15 +31,20 @@ def placement(name: str, stage: str) -> dict[str, Any]:
         return {}  # a task is being run: it is where it is
     if (executor := workers()) is None:
         return {}
-    try:
-        files = {pipeline_path(each) for each in (DEFAULT, name)}
-        row = _load(name, *(tuple(stamp(file)) for file in sorted(files))).row(stage)
-    except (StageError, OSError):
-        return {}
-    if not row.queue:
+    row = row_of(name, stage)
+    if row is None or not row.queue:
         return {}
     slots = -(-max(row.limits.memory, row.limits.memory_max) // SLOT)
     return {"executor": executor, "queue": row.queue, "pool_slots": slots}
+
+
+def row_of(name: str, stage: str) -> Row | None:
+    """Return a row as its files are now; None for one that cannot be read."""
+    try:
+        files = {pipeline_path(each) for each in (DEFAULT, name)}
+        return _load(name, *(tuple(stamp(file)) for file in sorted(files))).row(stage)
+    except (StageError, OSError):
+        return None
 
 
 def workers() -> str | None:

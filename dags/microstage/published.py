@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from microstage.data_folder import MANIFEST, DataFolder, parse_json
 from microstage.errors import StageError, one_line
 from microstage.jobs import DAY, target_of
 from microstage.last_good import load_for_run
+from microstage.links import reports
 from microstage.pipelines import folder_of
 
 
@@ -44,9 +44,8 @@ class Published:
         ]
         days = [match[1] for match in found if match and match.groups()]
         until = [day for day in days if day <= self.ds]
-        url = os.environ.get("MICROSTAGE_REPORTS_URL", "")
         folder = f"/{self.pipeline.folder}" if self.pipeline.folder else ""
-        return f"{url}{folder}/{until[-1]}/report.html" if until else ""
+        return f"{reports()}{folder}/{until[-1]}/report.html" if until else ""
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, get_parsing_context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from croniter import croniter
 
 from microstage.day import day_of_run
 from microstage.errors import USAGE, StageError
+from microstage.forms import declared
 from microstage.last_good import last_whole
 from microstage.pipelines import NAME, Pipeline, check_name, load_pipeline, pipeline_names
 from microstage.placement import unplaced
@@ -42,6 +43,17 @@ def hours_of(text: float | str) -> float:
     )
 
 
+def is_true(value: object) -> bool:
+    """Return what a parameter says that a template may have made a text of."""
+    return str(value).lower() == "true"
+
+
+def task_failure(error: StageError) -> AirflowException:
+    """Return what a task is to raise: it is tried again if that can help."""
+    kind = AirflowFailException if error.final else AirflowException
+    return kind(str(error))
+
+
 def pipelines() -> Iterator[Pipeline]:
     """Yield every pipeline, for a DAG file to make a DAG of each.
 
@@ -57,10 +69,14 @@ def pipelines() -> Iterator[Pipeline]:
 
 
 def faults() -> list[str]:
-    """Return what is wrong with the files of pipelines, one sentence each."""
+    """Return what is wrong with the files of pipelines and of forms, one sentence each."""
     names = pipeline_names()
     checked = [checked_pipeline(name) for name in names]
     found = {said for one in checked for said in (one.fault, one.notice, unplaced(one)) if said}
+    try:
+        declared()
+    except StageError as error:
+        found.add(str(error))
     for name in names[1:]:
         try:
             check_name(name, {})  # pipelines/default.toml is nobody's

@@ -57,6 +57,21 @@ def test_a_manual_run_without_a_logical_date_takes_the_day_it_was_triggered(
 
 
 @pytest.mark.usefixtures("test_image")
+def test_a_field_of_the_form_is_told_to_the_stage_and_an_empty_one_leaves_the_table_alone(
+    tiny: dict[str, Any], table: Table, data: Path
+) -> None:
+    table(stage={"verb": "ok", "params": {"rounds": 5}})
+    said = [
+        read_xcom(
+            tiny["formed"].test(logical_date=SUNDAY + timedelta(hours=hour), run_conf=conf), "stage"
+        )
+        for hour, conf in enumerate([None, {"stage.rounds": 7}, {"stage.rounds": None}])
+    ]
+
+    assert ["--rounds 5", "--rounds 7", "--rounds 5"] == [each["arguments"] for each in said]
+
+
+@pytest.mark.usefixtures("test_image")
 def test_a_second_run_of_a_day_succeeds_without_work_and_force_works_again(
     tiny: dict[str, Any], table: Table, data: Path
 ) -> None:

@@ -112,6 +112,24 @@ def test_every_row_of_a_pipeline_is_a_task_of_a_dag(bag: DagBag, name: str, pref
 
 
 @pytest.mark.parametrize(("name", "prefix"), PIPELINES.items())
+def test_the_assets_of_the_tasks_lead_from_data_to_reports(
+    bag: DagBag, name: str, prefix: str
+) -> None:
+    tasks: list[Any] = [task for dag in STORIES for task in bag.dags[prefix + dag].tasks]
+    stages = [task for task in tasks if isinstance(task, StageOperator)]
+    drawn = {(i.name, o.name) for task in stages for i in task.inlets for o in task.outlets}
+    way = ["raw", "processed", "models", "models/version", "production", "predictions", "reports"]
+
+    assert set(itertools.pairwise(f"{name}/{kind}" for kind in way)) <= drawn
+    assert all(task.outlets for task in stages)
+    assert {"promote", "rollback"} == {
+        task.task_id
+        for task in stages
+        if f"{name}/production" in [outlet.name for outlet in task.outlets]
+    }
+
+
+@pytest.mark.parametrize(("name", "prefix"), PIPELINES.items())
 def test_the_days_of_a_dag_are_those_of_its_pipeline(bag: DagBag, name: str, prefix: str) -> None:
     pipeline = load_pipeline(name)
     reports: list[Any] = [
@@ -119,7 +137,10 @@ def test_the_days_of_a_dag_are_those_of_its_pipeline(bag: DagBag, name: str, pre
     ]
     windows = {task.window for task in reports}
 
-    assert pipeline.window == bag.dags[f"{prefix}train_model"].params["window"]
+    params = bag.dags[f"{prefix}train_model"].params
+
+    assert pipeline.window == params["window"]
+    assert params["train.rounds"] is None
     assert {pipeline.history} == windows
 
 

@@ -1,8 +1,10 @@
 """The reports in the data folder as web pages: a list of them, newest first, and each of them.
 
-The default pipeline's are at /, another one's at /<pipeline>/. Started as `uvicorn reports:app`.
+The default pipeline's are at /, another one's at /<pipeline>/; what made a published directory, a
+report or any other, is at /made-by/<pipeline>/<directory>. Started as `uvicorn reports:app`.
 Nothing else of the data folder is served, and only to those who call this machine by its own name:
-a page elsewhere that gives its name this address gets nothing.
+a page elsewhere that gives its name this address gets nothing. Airflow's UI, at the address of
+MICROSTAGE_AIRFLOW_URL, may show the pages in a frame, and no other page may.
 """
 
 import json
@@ -11,12 +13,14 @@ import re
 from html import escape
 from pathlib import Path
 
+import made_by
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DATA = Path(os.environ.get("MICROSTAGE_DATA", "/data"))
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -105,12 +109,51 @@ async def report(request: Request) -> Response:
     return FileResponse(file)
 
 
+async def made(request: Request) -> Response:
+    """Show what made a published directory."""
+    pipeline, directory = request.path_params["pipeline"], request.path_params["directory"]
+    if not (found := made_by.find(DATA, pipeline, directory)):
+        return page("Lineage", '<p>There is no such directory. <a href="/">All reports</a>', 404)
+    return page(f"{pipeline}: {directory}", made_by.content(DATA, pipeline, found))
+
+
+def framing(airflow: str) -> bytes:
+    """Return the policy by which Airflow's UI, by either name of this machine, has frames of us."""
+    other = airflow.replace("://localhost", "://127.0.0.1")
+    origins = " ".join(dict.fromkeys(filter(None, (airflow, other)))) or "'none'"
+    return f"frame-ancestors {origins}".encode()
+
+
+class Framed:
+    """Says with each answer whose frames may show it.
+
+    https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy/frame-ancestors
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.policy = framing(os.environ.get("MICROSTAGE_AIRFLOW_URL", ""))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                policy = (b"content-security-policy", self.policy)
+                message = {**message, "headers": [*message["headers"], policy]}
+            await send(message)
+
+        await self.app(scope, receive, answer)
+
+
 app = Starlette(
     routes=[
         Route("/", index),
+        Route("/made-by/{pipeline}/{directory:path}", made),
         Route("/{day}/report.html", report),
         Route("/{pipeline}/", reports),
         Route("/{pipeline}/{day}/report.html", report),
     ],
-    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])],
+    middleware=[
+        Middleware(Framed),
+        Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"]),
+    ],
 )

@@ -14,6 +14,13 @@ ok)
     echo "a line on stderr" >&2
     finish "{\"rows\": 3, \"arguments\": \"$*\"}"
     ;;
+version) # a copy of a registered model
+    echo '{"name": "flights", "version": "3"}' >"$OUT"/version.json
+    finish "{}"
+    ;;
+promotion) # of a version
+    finish '{"name": "microstage", "production": "7", "previous": "6", "changed": true}'
+    ;;
 random) # never the same twice
     finish "{\"random\": \"$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\"}"
     ;;

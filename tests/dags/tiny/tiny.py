@@ -5,6 +5,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from microstage.each_day import EachDay
+from microstage.forms import chosen
 from microstage.operator import StageOperator
 from microstage.sensors import WaitForData, WaitForPredictions
 
@@ -25,6 +26,11 @@ with DAG(dag_id="chain", schedule=None, default_args=DEFAULTS, params=PARAMS):
 
 with DAG(dag_id="alone", schedule=None, default_args=DEFAULTS, params=PARAMS):
     StageOperator(task_id="stage")
+
+FIELDS = {"stage.rounds": Param(None, type=["null", "integer"])}
+
+with DAG(dag_id="formed", schedule=None, params=FIELDS):
+    StageOperator(task_id="stage", stage_params=chosen("stage"))
 
 with DAG(dag_id="once", schedule=None):
     StageOperator(task_id="stage", retries=0)

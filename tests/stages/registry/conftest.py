@@ -71,6 +71,9 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 "PGHOST": "postgres",
                 "PGDATABASE": "mlflow",
                 "PGUSER": "mlflow",
+                # As docs/mlflow.md has it, for webhooks to where the tests run.
+                "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+                "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
             },
             tmpfs=dict.fromkeys(("/tmp", "/artifacts"), "mode=1777"),
             restart_policy={"Name": "always"},  # until the database is there

@@ -56,12 +56,13 @@ class Made:
         task = {"task": "regression"} if kind == "numbers" else {}
         found: dict[str, Input] = {f"raw/{day}": raw(i, kind) for i, day in enumerate(DAYS)}
 
-        def run(name: str, image: str, verb: str, *reads: str, **params: object) -> None:
+        def run(name: str, image: str, verb: str, *reads: str, **params: object) -> Path:
             inputs = {read: found[read] for read in reads}
             result = run_stage(image, verb, inputs=inputs, **params)
             assert 0 == result.code
             outputs = files(result.out)
             found[name] = published(name, outputs, {})
+            return result.out
 
         days = [f"raw/{day}" for day in DAYS]
         run("processed", "preprocess", "fit", *days, categorical="code", **task)
@@ -73,8 +74,8 @@ class Made:
         self.rows = str(new["data.csv"])
         found[f"raw/{DAY}"] = new
         run("features", "preprocess", "transform", f"raw/{DAY}", "model")
-        run("predictions", "predict", "predict", "features", "model")
-        self.predictions = found["predictions"]["predictions.csv"].decode()  # type: ignore
+        out = run("predictions", "predict", "predict", "features", "model")
+        self.predictions = (out / "predictions.csv").read_text("utf-8")
         self.promote()
 
     def promote(self) -> None:

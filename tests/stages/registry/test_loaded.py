@@ -31,6 +31,8 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # The model's requirements are for python_function; a trainer's flavour wants its library.
     install(folder, f"mlflow=={mlflow}", "lightgbm", "xgboost")
     shutil.copytree(NOTEBOOK, folder / "notebook")
+    # A module of a person's own, which is called as one of the stages' is.
+    (folder / "notebook" / "models.py").write_text("OWN = 'a notebook\\'s'\n", encoding="utf-8")
     yield folder
     shutil.rmtree(folder)
 

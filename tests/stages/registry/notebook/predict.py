@@ -4,12 +4,12 @@ It loads the version in production and writes, for a table as pandas reads it an
 written, what the model says. Its own modules are called as those of stages are.
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
 import mlflow
-import models  # this folder's: the model's own module of that name is another one
 import pandas as pd
 
 
@@ -39,7 +39,7 @@ def main(uri: str, table: str, folder: Path) -> None:
         "example": model.predict(example).columns.tolist(),
         "faults": faults,
         "flavours": [*model.metadata.flavors],
-        "own module": models.OWN,
+        "own module": importlib.import_module("models").OWN,
         "left": [name for name in ("tasks", "coding", "stageframe") if name in sys.modules],
     }
     if "lightgbm" in told["flavours"]:

@@ -1,3 +1,0 @@
-"""A module of a person's own."""
-
-OWN = "a notebook's"
