@@ -13,7 +13,7 @@ import pytest
 import requests
 from harness import RunStage
 from registry.made import KINDS, Made, table
-from registry.server import Mlflow, model_inputs, published
+from registry.server import Mlflow, model_inputs, published, sha256
 from registry.serving import Serving, serving
 
 DOWN = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
@@ -235,6 +235,18 @@ def test_a_version_without_code_is_refused_and_the_one_before_goes_on(
     serve.until(version="1", warning="was recorded without the code that transforms and predicts")
 
     assert 200 == serve.post(made.rows, "text/csv").status_code
+
+
+def test_tags_are_the_digests_of_the_code_which_stages_do_not_fetch(made: Made) -> None:
+    (version,) = made.mlflow.versions()
+    tags = {tag["key"]: tag["value"] for tag in version["tags"]}
+    fetched = made.mlflow.ok("fetch")
+    files = {str(path.relative_to(fetched.out)) for path in fetched.out.rglob("*")}
+
+    for name in ("transform.zip", "predict.zip"):
+        assert sha256(made.mlflow.file(f"version/code/{name}")) == tags[f"code.sha256.{name}"]
+    assert {"model.txt", "model.json", "preprocess.json", "metrics.json"} < files
+    assert not {path for path in files if path.startswith("code")}
 
 
 @pytest.mark.parametrize(
