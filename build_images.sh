@@ -73,10 +73,11 @@ make_debian() {
 }
 
 # What an image is made from besides Debian: its folder, what is under all, and what it copies of the
-# platform.
+# platform or of another image.
 sources() {
   printf '%s\n' "$(folder "$1")" "${SHARED[@]}"
   if grep -q -e '--from=microstage' "$(folder "$1")/Dockerfile"; then echo dags/microstage; fi
+  if grep -q -e '--from=registry' "$(folder "$1")/Dockerfile"; then echo containers/registry; fi
 }
 
 # The commit in an image's label is the last one that changed what it is made

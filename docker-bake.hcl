@@ -77,6 +77,7 @@ target "contents" {
     builder    = "target:builder${kind}"
     debian     = "docker-image://${PREFIX}/debian:trixie"
     microstage = "dags/microstage" # the guard has a copy of what reads the table
+    registry   = "containers/registry" # serve has a copy of what runs a version's code
   }
 }
 

@@ -10,45 +10,53 @@ import importlib
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
-from mlflow.exceptions import MlflowException
 
 _importing = threading.Lock()
 
 
+class Stages:
+    """The code of the stages that prepare and predict, with the model that they are of."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the files of a version; whatever is wrong with them is one of `faults`."""
+        transform, predict = (
+            import_apart(folder / "code" / f"{name}.zip") for name in ("transform", "predict")
+        )
+        self.faults: tuple[type[Exception], ...] = (transform.StageError, predict.StageError)
+        """What is raised for a column that is missing, or holds what is no number, in words."""
+        self._transform, self.names = transform.load(folder)
+        self._predict = predict.load(folder, self.names)
+
+    def predict(self, table: pd.DataFrame) -> Mapping[str, Sequence[Any]]:
+        """Return the columns of predictions.csv for rows with the columns of data.csv."""
+        columns: Mapping[str, Sequence[Any]] = self._predict(self._transform(table))
+        return columns
+
+
 class Model:
-    """A model, with what makes raw rows numeric for it."""
+    """The same, as MLflow calls it."""
 
     def __init__(self, folder: Path) -> None:
         """Load the files of a version."""
-        stages = [
-            import_apart(folder / "code" / f"{name}.zip") for name in ("transform", "predict")
-        ]
-        self._faults = tuple(stage.StageError for stage in stages)
-        transform, predict = stages
-        with self._told():
-            self._transform, names = transform.load(folder)
-            self._predict = predict.load(folder, names)
+        self._stages = Stages(folder)
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002 - MLflow's way to call it
         """Return the columns of predictions.csv for rows with the columns of data.csv.
 
         Raises MlflowException where a column is missing, or holds what is no number.
         """
-        with self._told():
-            return pd.DataFrame(self._predict(self._transform(pd.DataFrame(model_input))))
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
         try:
-            yield
-        except self._faults as error:
+            return pd.DataFrame(self._stages.predict(pd.DataFrame(model_input)))
+        except self._stages.faults as error:
+            # Not at the top: a server that is not MLflow's does without.
+            from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
             raise MlflowException.invalid_parameter_value(str(error)) from error
 
 

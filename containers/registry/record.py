@@ -14,10 +14,15 @@ from used import metrics_of, read_used, tags_of
 
 KEY = "microstage.key"  # tag of runs and versions: the same for the same inputs and day
 SHA256 = "sha256."  # and the name of a file: tag of a version
+# And the name of an archive in the version's folder `code`: tag of a version. No file of SHA256, as
+# the stages have no use for it; but whoever runs it knows that it is what was recorded.
+SHA256_OF_CODE = "code.sha256."
 # Artifact: {"raw": {file: sha256}}, which is too long for a tag; its own digest is a tag.
 RAW = "lineage/raw.json"
 DIGESTS = "lineage/digests.json"  # artifact: {"split/train.csv": sha256 of all that it was made by}
 CODE = "code.zip"
+SOURCES = {"transform": "processed", "predict": "validation"}  # where CODE is published
+CODE_FILES = [f"code/{stage}.zip" for stage in SOURCES]
 
 
 class Record:
@@ -50,14 +55,13 @@ class Record:
         self.key = hashlib.sha256(text.encode()).hexdigest()
         self._files = {file: IN / "model" / file for file in self._outputs("model")}
         self._files["metrics.json"] = IN / "validation" / "metrics.json"
-        sources = {"transform": "processed", "predict": "validation"}
         self._trained = Trained(
             self._model,
             read_json(IN / "model" / "preprocess.json", "columns")["columns"],
             IN / "processed" / "train_data.csv",
             {
                 stage: IN / directory / CODE
-                for stage, directory in sources.items()
+                for stage, directory in SOURCES.items()
                 if CODE in self._manifests[directory]["outputs"]
             },
         )
@@ -119,10 +123,15 @@ class Record:
         """
         return [day for day in self._window if day not in self._learned] if self._learned else []
 
-    def version_tags(self) -> dict[str, str]:
-        """Return what a version's files must be, the model's day, and what its training used."""
+    def version_tags(self, files: Mapping[str, Path]) -> dict[str, str]:
+        """Return what a version's files must be, the model's day, and what its training used.
+
+        files: those of `model_files`.
+        """
         found = {KEY: self.key, "date": self.date, RAW: hashlib.sha256(self._raw).hexdigest()}
         found |= tags_of(self._used)
+        archives = [path for file, path in files.items() if file in CODE_FILES]
+        found |= {f"{SHA256_OF_CODE}{path.name}": digest(path) for path in archives}
         return found | {f"{SHA256}{file}": digest(path) for file, path in self._files.items()}
 
     def artifacts(self, scratch: Path) -> dict[str, Path]:

@@ -28,14 +28,16 @@ def register(client: Any, record: Record) -> tuple[Any, bool]:
     with tempfile.TemporaryDirectory() as scratch:
         upload(run.info.artifact_uri, record.artifacts(Path(scratch)))
     with tempfile.TemporaryDirectory() as scratch:
-        upload(model.artifact_location, record.model_files(Path(scratch), words_of(run, model)))
+        files = record.model_files(Path(scratch), words_of(run, model))
+        upload(model.artifact_location, files)
+        tags = record.version_tags(files)
     client.finalize_logged_model(model.model_id, "READY")
     version = client.create_model_version(
         record.name,
         model.artifact_location,
         run_id=run.info.run_id,
         model_id=model.model_id,
-        tags=record.version_tags() | {"experiment_id": run.info.experiment_id},
+        tags=tags | {"experiment_id": run.info.experiment_id},
         description=record.note(),
     )
     first = versions(client, record)[0]
