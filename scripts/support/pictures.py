@@ -82,7 +82,7 @@ def at_rest(name: str, page: Page) -> bytes:
     before = b""
     for _ in range(40):
         page.wait_for_timeout(300)
-        now = page.screenshot(animations="disabled")
+        now: bytes = page.screenshot(animations="disabled")
         if now == before:
             return now
         before = now

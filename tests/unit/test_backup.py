@@ -70,7 +70,7 @@ def test_what_is_replaced_while_it_is_copied_is_never_a_mix(run: RunJob, data: D
     writer = threading.Thread(target=go_on)
     writer.start()
     try:
-        copies = []
+        copies: list[tuple[bytes, list[str]]] = []
         while len(copies) < 30 or (published < 5 and writer.is_alive()):
             copies.append(backed_up(data.root))
     finally:
