@@ -7,7 +7,7 @@ import sys
 from support import idle
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
-READ = "import sys; sys.stdin.read()"
+READ = "import sys; print(flush=True); sys.stdin.read()"
 
 
 def test_a_process_counts_with_the_children_that_have_ended() -> None:
@@ -21,7 +21,10 @@ def test_a_process_counts_with_the_children_that_have_ended() -> None:
 def test_a_process_is_seen_with_its_command_line() -> None:
     """Not this one: who runs tests side by side gives each another title."""
     command = [sys.executable, "-c", READ, "a word"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as child:
+        assert child.stdout
+        child.stdout.readline()  # until it runs, it may have no command line yet
         name, seen = dict(idle._processes())[child.pid]
 
     assert name
