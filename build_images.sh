@@ -7,6 +7,8 @@
 #        ./build_images.sh --platform linux/arm64[,linux/amd64] [--push REGISTRY] [NAME...]
 #                                        stages for other processors; pushed, all under one tag
 #        ./build_images.sh --no-cache [NAME...]       anew, with Debian's newest updates
+#        ./build_images.sh --from REGISTRY [--lock FILE] [NAME...]  take those of a release, by the
+#                                        digests in FILE (images.lock), and build what does not fit
 #        ./build_images.sh --list        what can be built
 #        ./build_images.sh --help
 #
@@ -27,8 +29,10 @@ PREFIX=${MICROSTAGE_PREFIX:-microstage}
 VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 DEBIAN=$PREFIX/debian:trixie
 LOG=.cache/build.log
+RELEASED="Debian of a release" # in recipes, in place of this machine's
 SHARED=(containers/platform/{base,finish,lister}) # what is under, and in, every image
 
+is_registry() { [[ $1 =~ ^[^-:/]+(:[0-9]+)?(/[^:]+)?$ ]]; }
 die() { printf 'build_images.sh: %s\n' "$1" >&2; exit "${2:-1}"; }
 
 # Folders with a Dockerfile are the list; there is no other.
@@ -86,8 +90,9 @@ revision() {
   printf %s "$commit"
 }
 
-# All that an image is made from, in one word. BuildKit finds out the same by itself, but takes 0.1 s
-# an image for it; with this, nothing to do costs half a second however many images there are.
+# recipe NAME [DEBIAN]: all that an image is made from, in one word. BuildKit finds out the same by
+# itself, but takes 0.1 s an image for it; with this, nothing to do costs half a second however many
+# images there are.
 recipe() {
   local files paths
   mapfile -t paths < <(sources "$1")
@@ -96,7 +101,7 @@ recipe() {
     \( -name __pycache__ -o -name .cache \) -prune -o -type f -print0 | sort -z)
   { stat --format '%n %a' "${files[@]}"
     cat "${files[@]}"
-    printf '%s\n' "$VERSION" "${SOURCE_DATE_EPOCH:-}" "$debian" "${commits[$1]:-}"
+    printf '%s\n' "$VERSION" "${SOURCE_DATE_EPOCH:-}" "${2-$debian}" "${commits[$1]:-}"
   } | sha256sum | cut -c-64
 }
 
@@ -104,6 +109,11 @@ recipe() {
 inspect() {
   docker image inspect --format '{{range .RepoTags}}{{println . $.Id $.Size}}{{end}}' "$@" 2>/dev/null || true
 }
+
+header() { printf '\n%-14s %-34s %8s %8s  %s\n' image tag MB seconds changed; }
+
+# line NAME TAG SIZE SECONDS CHANGED
+line() { printf '%-14s %-34s %6d.%d %8s  %s\n' "$1" "$2" $(($3 / 1000000)) $(($3 / 100000 % 10)) "$4" "$5"; }
 
 # The seconds of an image are those of its own steps, as BuildKit reports them.
 seconds() {
@@ -130,7 +140,7 @@ keep() {
 
 # build ARCH, which is empty for the processor of this machine
 build() {
-  local name tag id size changed suffix=${1:+-$1}$debug tags=() todo=()
+  local name tag id size changed built released suffix=${1:+-$1}$debug tags=() todo=()
   export ARCH=$1
   declare -A before=() recipes=()
   for name in base "${names[@]}"; do tags+=("$PREFIX/$name:$VERSION$suffix"); done
@@ -138,8 +148,13 @@ build() {
   for name in base "${names[@]}"; do
     tag=$PREFIX/$name:$VERSION$suffix
     recipes[$tag]=$(recipe "$name")
-    if [ -n "$fresh" ] ||
-      [ "$(cat ".cache/built/$tag" 2>/dev/null)" != "${recipes[$tag]} ${before[$tag]:-}" ]; then
+    built=$(cat ".cache/built/$tag" 2>/dev/null) || built=''
+    if [ -z "$fresh" ] && [ "$built" != "${recipes[$tag]} ${before[$tag]:-}" ]; then
+      # One of a release stays for as long as it would be made from the same, on whichever Debian.
+      released=$(recipe "$name" "$RELEASED")
+      if [ "$built" = "$released ${before[$tag]:-}" ]; then recipes[$tag]=$released; fi
+    fi
+    if [ -n "$fresh" ] || [ "$built" != "${recipes[$tag]} ${before[$tag]:-}" ]; then
       todo+=("$name$debug")
       if [ -n "${before[$tag]:-}" ]; then keep "${before[$tag]}"; fi
     fi
@@ -149,17 +164,37 @@ build() {
   if [ "${todo[0]:-}" = "base$debug" ]; then bake "base$debug"; todo=("${todo[@]:1}"); fi
   if [ ${#todo[@]} -gt 0 ]; then bake "${todo[@]}"; fi
 
-  printf '\n%-14s %-34s %8s %8s  %s\n' image tag MB seconds changed
-  mkdir -p ".cache/built/$PREFIX"
+  header
   inspect "${tags[@]}" | sort | while read -r tag id size; do
     if [ -z "${recipes[${tag:-none}]:-}" ]; then continue; fi
     echo "${recipes[$tag]} $id" >".cache/built/$tag"
     name=${tag#"$PREFIX/"} name=${name%%:*}
     if [ "$name" = base ]; then continue; fi
     if [ "${before[$tag]:-}" = "$id" ]; then changed=no; else changed=yes; fi
-    printf '%-14s %-34s %6d.%d %8s  %s\n' "$name" "$tag" $((size / 1000000)) \
-      $((size / 100000 % 10)) "$(seconds "$name$debug")" "$changed"
+    line "$name" "$tag" "$size" "$(seconds "$name$debug")" "$changed"
   done
+}
+
+# Takes the images of a release that are of what is here, and leaves in names what is to be built.
+take() {
+  local name id size image tag before changed taken left=() wanted=()
+  for name in "${names[@]}"; do wanted+=("$name=${commits[$name]}"); done
+  taken=$(scripts/release_images take "$1" --lock "$2" "${wanted[@]}") || exit
+  header
+  for name in "${names[@]}"; do
+    read -r id size image < <(sed -n "s/^$name //p" <<<"$taken") || { left+=("$name"); continue; }
+    tag=$PREFIX/$name:$VERSION changed=no
+    read -r _ before _ < <(inspect "$tag" | sed -n "\|^$tag |p") || before=''
+    if [ "$before" != "$id" ]; then
+      changed=yes
+      if [ -n "$before" ]; then keep "$before"; fi
+      docker tag "$image" "$tag"
+    fi
+    docker rmi "$image" >/dev/null # the name that it was pulled by; it has its own now
+    echo "$(recipe "$name" "$RELEASED") $id" >".cache/built/$tag"
+    line "$name" "$tag" "$size" 0.0 "$changed"
+  done
+  names=("${left[@]}")
 }
 
 # push LOCAL REMOTE
@@ -168,7 +203,7 @@ push() {
   docker push --quiet "$2" || die "could not push $2; is the registry there, and did you docker login?"
 }
 
-debug='' fresh='' registry='' arches=() names=()
+debug='' fresh='' registry='' from='' lock='' arches=() names=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit ;;
@@ -177,8 +212,16 @@ while [ $# -gt 0 ]; do
     --no-cache) fresh=yes ;;
     --push)
       registry=${2:-}
-      [[ $registry =~ ^[^-:/]+(:[0-9]+)?(/[^:]+)?$ ]] ||
+      is_registry "$registry" ||
         die "--push wants a registry without https://, such as registry.example.org/team" 64
+      shift ;;
+    --from)
+      from=${2:-}
+      is_registry "$from" || die "--from wants a registry without https://, such as registry.example.org/team" 64
+      shift ;;
+    --lock)
+      lock=${2:-}
+      [ -f "$lock" ] || die "there is no file '$lock'; --lock wants the images.lock of a release" 66
       shift ;;
     --platform)
       IFS=, read -ra arches <<<"${2:-}"
@@ -203,6 +246,10 @@ done
 if [ -n "$debug" ] && [ -n "$registry${arches[*]}" ]; then
   die "--debug stays on this machine; leave out --push and --platform" 64
 fi
+if [ -n "$from" ] && [ -n "$debug$fresh${arches[*]}" ]; then
+  die "--from takes images as they are; leave out --debug, --no-cache and --platform" 64
+fi
+if [ -n "$lock" ] && [ -z "$from" ]; then die "--lock says what to take; say from where: --from REGISTRY" 64; fi
 if [ ${#names[@]} -eq 0 ]; then
   if [ -n "$debug${arches[*]}" ]; then mapfile -t names < <(stages); else names=("${known[@]}"); fi
 fi
@@ -213,8 +260,7 @@ docker buildx version >/dev/null 2>&1 || die "this Docker has no buildx; install
 # docker compose reads .env and .secrets: with the images there, it needs nothing else. What is of
 # an older version gets the settings that are new.
 scripts/make_env
-make_debian
-mkdir -p .cache
+mkdir -p ".cache/built/$PREFIX"
 # An attestation has a time in it, and where images are in containerd it is part of their ids: each
 # build would have another one. https://docs.docker.com/build/metadata/attestations/
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
@@ -222,17 +268,22 @@ export PREFIX VERSION CA_BUNDLE STAGES PLATFORM REVISIONS=''
 CA_BUNDLE=$(ca_bundle)
 STAGES=$(stages | paste -sd,)
 PLATFORM=$(platform | paste -sd,)
-debian=$(docker image inspect --format '{{.Id}}' "$DEBIAN")
 declare -A commits=()
 for name in "${names[@]}"; do
   commits[$name]=$(revision "$name")
   REVISIONS+="$name=${commits[$name]} "
 done
 
+all=("${names[@]}")
+if [ -n "$from" ]; then take "$from" "${lock:-images.lock}"; fi
+if [ ${#names[@]} -gt 0 ]; then
+  make_debian
+  debian=$(docker image inspect --format '{{.Id}}' "$DEBIAN")
+fi
 if [ ${#arches[@]} -eq 0 ]; then
-  build ''
+  if [ ${#names[@]} -gt 0 ]; then build ''; fi
   if [ -n "$registry" ]; then
-    for name in "${names[@]}"; do push "$PREFIX/$name:$VERSION" "$registry/$PREFIX/$name:$VERSION"; done
+    for name in "${all[@]}"; do push "$PREFIX/$name:$VERSION" "$registry/$PREFIX/$name:$VERSION"; done
   fi
   exit
 fi

@@ -27,9 +27,8 @@ def predict_classes(model: Model) -> dict[str, Any]:
         rows = lines(map(cells.__getitem__, best.tolist()), *numerals(scores))
         return rows, np.bincount(best, minlength=len(cells))
 
-    header = ["class", *(f"probability_{label}" for label in model.classes)]
     counts = np.zeros(len(cells), int)
-    for found in written(model, header, predicted):
+    for found in written(model, predicted):
         counts += found
     numbers = zip(model.classes, counts.tolist(), strict=True)
     return {
@@ -46,7 +45,7 @@ def predict_numbers(model: Model) -> dict[str, Any]:
         return lines(*numerals(numbers)), numbers
 
     rows, total, low, high = 0, 0.0, np.inf, -np.inf
-    for numbers in written(model, ["prediction"], predicted):
+    for numbers in written(model, predicted):
         rows, total = rows + len(numbers), total + float(numbers.sum())
         low, high = min(low, numbers.min()), max(high, numbers.max())
     if not rows:
@@ -55,9 +54,14 @@ def predict_numbers(model: Model) -> dict[str, Any]:
     return {"rows": rows, **spread}
 
 
-def written(
-    model: Model, header: list[str], predicted: Callable[[np.ndarray], tuple[str, T]]
-) -> Iterator[T]:
+def header_of(model: Model) -> list[str]:
+    """Return the names of the columns of predictions.csv."""
+    if model.loss:
+        return ["prediction"]
+    return ["class", *(f"probability_{label}" for label in model.classes)]
+
+
+def written(model: Model, predicted: Callable[[np.ndarray], tuple[str, T]]) -> Iterator[T]:
     """Write predictions.csv; yield what `predicted` says of each block beside its lines.
 
     `predicted` gets what the model gives, (rows, outputs), maybe in another process.
@@ -69,7 +73,7 @@ def written(
         convert=lambda x, _before: predicted(score(model, x)),
     )
     with (OUT / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
-        file.write(f"{csv_line(header)}\n")
+        file.write(f"{csv_line(header_of(model))}\n")
         for (text, found), _ in table:
             file.write(text)
             yield found

@@ -1,5 +1,6 @@
 """validate: how good a model is on split/val.csv, which it has not learned from."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from models import load_model, read_rows, score
 from stageframe import IN, OUT, write_json
 from stageframe.csv_files import write_csv
 from stageframe.near_rows import RowMarks, joined
+from stageframe.sources import FILE, write_sources
 from tasks import task_of
 
 
@@ -41,6 +43,7 @@ def validate() -> dict[str, Any]:
         metrics["untaught_classes"] = untaught(y, model.classes)
     metrics["scores"] = task.histogram(outputs, model)
     write_json(OUT / "metrics.json", metrics)
+    write_sources(OUT / FILE, Path(__file__).parent)
     for name, points in curves.items():
         write_csv(OUT / name, task.CURVES[name], points)
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}

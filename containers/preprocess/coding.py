@@ -47,33 +47,67 @@ class Encoded(NamedTuple):
     """How many rows of the table are before these."""
 
 
-def encode(path: Path, columns: list[dict[str, Any]], work: Callable[[Encoded], R]) -> Iterator[R]:
-    """Yield what `work` makes of each block of a raw table, maybe in another process."""
-    names = [column["name"] for column in columns]
-    known = {c["name"]: Categories(c["categories"]) for c in columns if c["kind"] == "categorical"}
-    empty = {column["name"] for column in columns if is_empty(column)}
-    numeric = [name for name in names if name not in known.keys() | empty]
+class NoNumbersError(Exception):
+    """There are texts in columns that ought to hold numbers."""
 
-    def encoded(frame: pd.DataFrame, before: int) -> R:
-        x = np.full((len(frame), len(names)), np.nan)
-        unknown, unseen = np.zeros(len(names), int), dict[str, Counter[str]]()
-        for j, name in enumerate(names):
+    def __init__(self, odd: dict[str, list[str]]) -> None:
+        super().__init__(odd)
+        self.odd = odd
+        """One or two of each of these columns."""
+
+
+class Encoder:
+    """What makes raw rows numeric as the columns of preprocess.json say."""
+
+    def __init__(self, columns: list[dict[str, Any]]) -> None:
+        self.names = [column["name"] for column in columns]
+        self._known = {
+            c["name"]: Categories(c["categories"]) for c in columns if c["kind"] == "categorical"
+        }
+        self._empty = {column["name"] for column in columns if is_empty(column)}
+        self.texts = self._known.keys() | self._empty
+        """The columns that are read as texts."""
+
+    def encode(self, frame: pd.DataFrame, before: int = 0) -> Encoded:
+        """Return rows as numbers; `before`: how many of their table are before these.
+
+        frame: has all columns, those of `texts` as they came. Raises NoNumbersError.
+        """
+        x = np.full((len(frame), len(self.names)), np.nan)
+        unknown, unseen = np.zeros(len(self.names), int), dict[str, Counter[str]]()
+        for j, name in enumerate(self.names):
             values = frame[name]
-            if name in empty:
+            if name in self._empty:
                 unknown[j] = sum(not is_missing(text) for text in values.tolist())
-            elif name in known:
-                x[:, j], unseen[name] = known[name].codes(values)
+            elif name in self._known:
+                x[:, j], unseen[name] = self._known[name].codes(values)
                 unknown[j] = unseen[name].total()
             elif values.dtype.kind in "iuf":
                 x[:, j] = values
             else:  # texts; or numbers that pandas cannot hold, such as integers beyond 64 bits
                 x[:, j] = [to_number(str(value)) for value in values]
-        if (bad := np.isinf(x)).any():
-            odd = {name: texts_at(frame[name], bad[:, names.index(name)]) for name in numeric}
-            raise StageError(find_fault([path], not_a_number(odd)))
-        return work(Encoded(x, unknown, unseen, before))
+        bad = np.isinf(x)
+        if odd := {
+            name: texts_at(frame[name], bad[:, j])
+            for j, name in enumerate(self.names)
+            if bad[:, j].any()
+        }:
+            raise NoNumbersError(odd)
+        return Encoded(x, unknown, unseen, before)
 
-    return read_frames(path, encoded, known.keys() | empty, names)
+
+def encode(path: Path, columns: list[dict[str, Any]], work: Callable[[Encoded], R]) -> Iterator[R]:
+    """Yield what `work` makes of each block of a raw table, maybe in another process."""
+    encoder = Encoder(columns)
+
+    def encoded(frame: pd.DataFrame, before: int) -> R:
+        try:
+            block = encoder.encode(frame, before)
+        except NoNumbersError as error:
+            raise StageError(find_fault([path], not_a_number(error.odd))) from error
+        return work(block)
+
+    return read_frames(path, encoded, encoder.texts, encoder.names)
 
 
 def texts_at(values: pd.Series, chosen: np.ndarray) -> list[str]:

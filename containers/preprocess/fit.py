@@ -17,6 +17,7 @@ from stageframe import OUT, WRONG_USAGE, StageError, shown, write_json
 from stageframe.csv_files import csv_line, read_header
 from stageframe.near_rows import EXACT, RowMarks, describe
 from stageframe.rows import FEW_ROWS, from_texts, share_of
+from stageframe.sources import FILE, write_sources
 from stageframe.tasks import CLASSIFICATION
 from targets import Targets, read_targets
 
@@ -58,6 +59,7 @@ def fit(task: str, categorical: str, max_categories: int) -> dict[str, Any]:
         "digests": {"share": share, "days": exact, "near": {**near, "days": digests}},
     }
     write_json(OUT / "preprocess.json", fitted)
+    write_sources(OUT / FILE, Path(__file__).parent)
     kinds = Counter(column["kind"] for column in columns)
     noted = {"warnings": "; ".join(warnings)} if warnings else {}
     return {

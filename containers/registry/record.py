@@ -3,17 +3,21 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from mlmodel import Trained, write_model
 from published import MANIFEST, read_manifest
-from stageframe import IN, digest, read_json
+from stageframe import IN, digest, read_json, write_json
 from used import metrics_of, read_used, tags_of
 
 KEY = "microstage.key"  # tag of runs and versions: the same for the same inputs and day
 SHA256 = "sha256."  # and the name of a file: tag of a version
 # Artifact: {"raw": {file: sha256}}, which is too long for a tag; its own digest is a tag.
 RAW = "lineage/raw.json"
+DIGESTS = "lineage/digests.json"  # artifact: {"split/train.csv": sha256 of all that it was made by}
+CODE = "code.zip"
 
 
 class Record:
@@ -28,6 +32,7 @@ class Record:
         metrics = read_json(IN / "validation" / "metrics.json")
         self.metrics = {key: value for key, value in metrics.items() if type(value) in (int, float)}
         self._used = read_used(self._manifests["model"])
+        self.uses = metrics_of(self._used)
         self._data = {
             f"{directory}/{file}": entry["sha256"]
             for directory, manifest in self._manifests.items()
@@ -45,14 +50,22 @@ class Record:
         self.key = hashlib.sha256(text.encode()).hexdigest()
         self._files = {file: IN / "model" / file for file in self._outputs("model")}
         self._files["metrics.json"] = IN / "validation" / "metrics.json"
+        sources = {"transform": "processed", "predict": "validation"}
+        self._trained = Trained(
+            self._model,
+            read_json(IN / "model" / "preprocess.json", "columns")["columns"],
+            IN / "processed" / "train_data.csv",
+            {
+                stage: IN / directory / CODE
+                for stage, directory in sources.items()
+                if CODE in self._manifests[directory]["outputs"]
+            },
+        )
 
     def _outputs(self, directory: str) -> list[str]:
         """Return the files of a directory that are worth keeping."""
-        return [file for file in self._manifests[directory]["outputs"] if file != "summary.json"]
-
-    def measures(self) -> dict[str, float]:
-        """Return how good the model is, and what its training used."""
-        return {**self.metrics, **metrics_of(self._used)}
+        outputs = self._manifests[directory]["outputs"]
+        return [file for file in outputs if file not in ("summary.json", CODE)]
 
     def params(self) -> dict[str, str]:
         """Return what the model was made by."""
@@ -72,14 +85,39 @@ class Record:
         return {name: str(value)[:6000] for name, value in found.items()}
 
     def tags(self) -> dict[str, str]:
-        """Return images, digests and Airflow's runs behind the model, and the note."""
+        """Return the day, Airflow's run, and the note."""
         found = {KEY: self.key, "date": self.date, "mlflow.note.content": self.note()}
-        found |= {f"{SHA256}{file}": sha256 for file, sha256 in self._data.items()}
-        for manifest in self._manifests.values():
-            stage, run = manifest["stage"], manifest.get("run", {})
-            found |= {f"{key}.{stage}": manifest[key] for key in ("image", "image_id")}
-            found |= {f"airflow_{key}.{stage}": run[key] for key in ("dag", "run") if run.get(key)}
+        run = self._manifests["model"].get("run", {})
+        found |= {f"airflow.{key}": run[key] for key in ("dag", "run") if run.get(key)}
         return {name: str(value)[:5000] for name, value in found.items()}
+
+    def datasets(self) -> list[dict[str, str]]:
+        """Return what the model learned from and what it was measured on, as MLflow's datasets."""
+        learned, measured = self._model["trained_on"].get("rows"), self.metrics.get("rows")
+        return [
+            self._dataset("training", "train.csv", learned, self._learned),
+            self._dataset("validation", "val.csv", measured, self._held_out()),
+        ]
+
+    def _dataset(self, name: str, file: str, rows: Any, days: Sequence[str]) -> dict[str, str]:
+        """Return a dataset; its digest is the first half of the file's, for which there is room."""
+        sha256 = self._data[f"split/{file}"]
+        target = "string" if "classes" in self._model else "double"
+        columns = [{"name": feature, "type": "double"} for feature in self._model["features"]]
+        content = {
+            "source": {"file": f"split/{file}", "model": self.date, "days": days, "sha256": sha256},
+            "schema": {"mlflow_colspec": [*columns, {"name": "target", "type": target}]},
+            "profile": {"num_rows": rows, "num_days": len(days)},
+        }
+        told = {key: json.dumps(value, ensure_ascii=False) for key, value in content.items()}
+        return {"name": name, "digest": sha256[:32], "source_type": "microstage", **told}
+
+    def _held_out(self) -> list[str]:
+        """Return the days that the model has not learned from.
+
+        None is left where rows were held out from among all days.
+        """
+        return [day for day in self._window if day not in self._learned] if self._learned else []
 
     def version_tags(self) -> dict[str, str]:
         """Return what a version's files must be, the model's day, and what its training used."""
@@ -88,12 +126,21 @@ class Record:
         return found | {f"{SHA256}{file}": digest(path) for file, path in self._files.items()}
 
     def artifacts(self, scratch: Path) -> dict[str, Path]:
-        """Return the files by their paths in MLflow; those of other names are made in `scratch`."""
-        found = {f"model/{file}": path for file, path in self._files.items()}
-        found |= {f"validation/{f}": IN / "validation" / f for f in self._outputs("validation")}
+        """Return the run's files by their paths in MLflow; those that are made are in `scratch`."""
+        found = {f"validation/{f}": IN / "validation" / f for f in self._outputs("validation")}
         for directory, manifest in self._manifests.items():
             path = scratch / f"{manifest['stage']}.json"
             found[f"lineage/{path.name}"] = shutil.copyfile(IN / directory / MANIFEST, path)
+        found[DIGESTS] = scratch / "digests.json"
+        write_json(found[DIGESTS], self._data)
+        return found
+
+    def model_files(self, scratch: Path, told: Mapping[str, Any]) -> dict[str, Path]:
+        """Return the version's files likewise; told: keys of MLmodel. Says what it cannot be."""
+        for why in write_model(self._trained, scratch, told):
+            print(f"MLflow can load this version by its trainer's flavour at most: {why}")
+        made = [path for path in scratch.rglob("*") if path.is_file()]
+        found = self._files | {str(path.relative_to(scratch)): path for path in made}
         found[RAW] = scratch / "raw.json"
         found[RAW].write_bytes(self._raw)
         return found
@@ -103,9 +150,7 @@ class Record:
         names = {"roc_auc": "AUC", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE"}
         scores = [f"{names[k]} {self.metrics[k]:.3f}" for k in names if k in self.metrics]
         learned = rows_of(self._model["trained_on"].get("rows"), self._learned)
-        # No day is left where rows were held out from among all days.
-        rest = [day for day in self._window if day not in self._learned] if self._learned else []
-        held_out = rows_of(self.metrics.get("rows"), rest)
+        held_out = rows_of(self.metrics.get("rows"), self._held_out())
         images = [
             f"{manifest['stage']} `{str(manifest['image_id']).rpartition(':')[2][:12]}`"
             for manifest in self._manifests.values()

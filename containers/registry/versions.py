@@ -28,7 +28,8 @@ def describe(version: Any) -> dict[str, Any]:
             raise StageError(f"Version {version.version} of {version.name} has a file {file!r}")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "raw.json")
-        download_file(version, version.source.rpartition("/")[0], RAW, path, tags[RAW])
+        # What is no logged model's, as before MLflow 3, is below `model` among the run's files.
+        download_file(version, version.source.removesuffix("/model"), RAW, path, tags[RAW])
         raw = json.loads(path.read_bytes())["raw"]
     return {
         "name": version.name,

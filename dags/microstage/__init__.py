@@ -21,6 +21,7 @@ Imports go one way, from the bottom of this list to its top:
     contract      one job: inputs checked, run by an engine, outputs checked and published
     sharing       what several days have in one container
     walls         what a stage's container may do, and what says whose it is
+    images        which image one is, whatever its engine keeps images in
     tries         which try of a task instance counts
     endpoint      which Docker Engine a script works with
     clearing      containers, removed: of what has ended, was killed, or is nobody's
@@ -43,5 +44,5 @@ Imports go one way, from the bottom of this list to its top:
     maintenance   tasks that remove what is old
     alerts        tell people when a task has failed
 
-Up to walls, and in engines/process, it is Python's standard library alone.
+Up to images, and in engines/process, it is Python's standard library alone.
 """

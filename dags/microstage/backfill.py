@@ -71,7 +71,9 @@ class FetchForDays(FetchModel):
             return Exit(0)
 
         run = replace(self._run, day=day)
-        done = run_job(data, job, image_id=self.image, run=run, engine=copy, log=self.log.info)
+        done = run_job(
+            data, job, image_id=self.row_image.id, run=run, engine=copy, log=self.log.info
+        )
         self._announced.add(data, job, run, done, day)
 
 

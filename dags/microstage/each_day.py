@@ -33,7 +33,6 @@ from microstage.table import Limits
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from docker import APIClient
 
 FIRST, LAST = "{{ params.first }}", "{{ params.last }}"
 DAYS = "days"  # the XCom in which a task says what became of each day
@@ -158,8 +157,8 @@ class EachDay(StageOperator):
         days = days_between(self.first, self.last)
         pipeline, data = self.load_pipeline()
         row = pipeline.row(self.stage)
-        with self._begun(data, run, row, len(days)) as client:
-            self._run_days(pipeline, data, run, days, client)
+        with self._begun(data, run, row, len(days)):
+            self._run_days(pipeline, data, run, days)
         self._outcome.check(len(days))
         if lacking := self._outcome.left_out:
             self.log.warning("%d of %d days left out: %s", len(lacking), len(days), named(lacking))
@@ -167,14 +166,12 @@ class EachDay(StageOperator):
                 raise AirflowSkipException(f"No day could be done: {named(lacking)}")
         return {"days": len(self._outcome.done), "left_out": len(lacking)}
 
-    def _run_days(
-        self, pipeline: Pipeline, data: DataFolder, run: Run, days: list[str], client: APIClient
-    ) -> None:
+    def _run_days(self, pipeline: Pipeline, data: DataFolder, run: Run, days: list[str]) -> None:
         row = pipeline.row(self.stage)
         number = at_once(os.cpu_count() or 1, machine(), row.limits)
         self.log.info("%s to %s: %d days, %d at once.", days[0], days[-1], len(days), number)
         threads = number
-        if does_days(client, self.image, row):
+        if does_days(self.row_image, row):
             self._together = DaysEngine(data, run, days, number, self.log.info)
             threads *= self._together.size
         with unsignalled(threads) as pool:

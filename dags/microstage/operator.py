@@ -19,7 +19,7 @@ from microstage.contract import TAKEN_OVER, Engine, Run, run_job
 from microstage.current import Current
 from microstage.data_folder import DataFolder
 from microstage.engines.attended import ENGINE_ERRORS, engine_failure
-from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.container import ContainerEngine, find_image
 from microstage.errors import (
     TRY_AGAIN,
     LeftRunningError,
@@ -168,7 +168,7 @@ class StageOperator(DockerOperator):
         )
 
     @contextmanager
-    def _begun(self, data: DataFolder, run: Run, row: Row, days: int = 1) -> Iterator[APIClient]:
+    def _begun(self, data: DataFolder, run: Run, row: Row, days: int = 1) -> Iterator[None]:
         """Take the place of earlier tries, and find the image; clear all that is left at the end.
 
         What another try can take over stays until it has: containers, with what they wrote.
@@ -182,8 +182,8 @@ class StageOperator(DockerOperator):
             lost = remove_all(self.connect, run, client=client, lost_alone=True)
             for container in lost + sweep(client):
                 self.log.warning("Removed container %s, which an earlier try left.", container[:12])
-            self.image = image_id(client, row.image)
-            yield client
+            self.row_image = find_image(client, row.image)
+            yield
         except LeftRunningError:
             left = True
             raise
@@ -199,11 +199,11 @@ class StageOperator(DockerOperator):
         row, more = job.row, job.row.limits.memory > limit
         if more:
             log(f"This try has {row.limits.memory // MIB} MiB of memory: one before ran out of it.")
-        log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.image})")
+        log(f"{row.stage}: {row.image} {' '.join(job.command)} ({self.row_image.id})")
         container = ContainerEngine(
             self.connect,
             data,
-            image_id=self.image,
+            image=self.row_image,
             run=run,
             write=log,
             stopped=lambda: self._stopped,
@@ -228,7 +228,7 @@ class StageOperator(DockerOperator):
                 summary = run_job(
                     data,
                     job,
-                    image_id=self.image,
+                    image_id=self.row_image.id,
                     run=run,
                     engine=engine,
                     log=log,

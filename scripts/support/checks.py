@@ -13,6 +13,7 @@ from support.command import UNAVAILABLE
 from support.settings import setting
 
 from microstage.errors import NO_INPUT, StageError
+from microstage.images import Image
 
 TESTS = REPOSITORY / "tests" / "stages"
 
@@ -37,12 +38,12 @@ def check(
 
     started = time.monotonic()
     name = reference(image)
-    image_id = find_image(name)
+    found = find_image(name)
     Pipeline().inputs(stage)  # not in a check: should they fail, it is not this image
     stream = sys.stderr if quiet else sys.stdout
     print(f"{name} as {stage}", file=stream)
     report = Report(stream)
-    arguments = [str(TESTS / "contract"), f"--case={image_id}={stage}"]
+    arguments = [str(TESTS / "contract"), f"--case={found.store_id}={stage}"]
     arguments += [f"--rootdir={REPOSITORY}", "-p", "no:terminal", "-p", "no:cacheprovider"]
     arguments += ["-o", "addopts=--import-mode=importlib", "-o", "junit_suite_name=contract"]
     if junit:
@@ -54,7 +55,7 @@ def check(
     report.close(seconds)
     return {
         "image": name,
-        "image_id": image_id,
+        "image_id": found.id,
         "pipeline": pipeline,
         "stage": stage,
         "passed": code == 0,
@@ -63,18 +64,17 @@ def check(
     }
 
 
-def find_image(image: str) -> str:
-    """Return the id of an image. Raises StageError: 66 it is absent, 69 there is no engine."""
-    from harness import look_up  # noqa: PLC0415 - as above
-
+def find_image(image: str) -> Image:
+    """Return an image. Raises StageError: 66 it is absent, 69 there is no engine."""
+    # Not at the top: as above.
     from microstage.endpoint import endpoint  # noqa: PLC0415
     from microstage.engines import attended, container  # noqa: PLC0415
 
     try:
-        found = look_up(container.connect(), image)
+        found = container.find(container.connect(), image)
     except attended.ENGINE_ERRORS as error:
         reason = attended.engine_failure(error, endpoint().name)
         raise StageError(UNAVAILABLE, str(reason)) from None
     if not found:
         raise StageError(NO_INPUT, f"The image {image} is not on this machine; build or pull it.")
-    return str(found["Id"])
+    return found

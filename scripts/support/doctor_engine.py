@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from support.findings import Finding, Installation, UnseenError, ask, docker, of_project
+from support.images import find
 from support.services import images_of
 
 from microstage.errors import StageError
+from microstage.images import name_of_pin, named
 from microstage.pipelines import load_pipeline, pipeline_names
 from microstage.walls import CONTRACT, CONTRACT_LABEL, lacking
 
@@ -78,17 +80,29 @@ def images(installation: Installation) -> Iterator[Finding]:
         except StageError as error:
             yield Finding(str(error).rstrip("."), "mend the file; tasks go by its last whole state")
     files = installation.settings.get("COMPOSE_FILE", "docker-compose.yml").split(":")
-    named = {image: file for file in files for image in images_of(installation.root / file)}
-    wanted = {**named, **rows}
+    of_services = {image: file for file in files for image in images_of(installation.root / file)}
+    wanted = {**of_services, **rows}
     there = inspected(wanted)
     for image, where in wanted.items():
-        if image not in there:
-            yield absent(image, where)
-        elif image in rows:
+        if image in there:
             labels = there[image]["Config"].get("Labels") or {}
-            if (spoken := labels.get(CONTRACT_LABEL)) != CONTRACT:
-                what = f"{where}: {image} has {CONTRACT_LABEL}={spoken}, not {CONTRACT}"
-                yield Finding(what, "build it anew, or swap another one in: scripts/swap_stage")
+        elif named(image)[1] and (found := find(image)):  # in containerd
+            labels = found.labels
+            yield from not_kept(image, where)
+        else:
+            yield absent(image, where)
+            continue
+        if image in rows and (spoken := labels.get(CONTRACT_LABEL)) != CONTRACT:
+            what = f"{where}: {image} has {CONTRACT_LABEL}={spoken}, not {CONTRACT}"
+            yield Finding(what, "build it anew, or swap another one in: scripts/swap_stage")
+
+
+def not_kept(image: str, where: str) -> Iterator[Finding]:
+    """Find that a pinned image has no name but the one that may be another image's any day."""
+    name, pin = named(image)
+    if not find(name_of_pin(pin)):
+        what = f"{where}: {name} is gone as soon as it is built anew, and is pinned as {short(pin)}"
+        yield Finding(what, f"docker tag {name} {name_of_pin(pin)}")
 
 
 def absent(image: str, where: str) -> Finding:
@@ -97,9 +111,10 @@ def absent(image: str, where: str) -> Finding:
     build = f"./build_images.sh {name.removeprefix('microstage/').partition(':')[0]}"
     if not pin:
         return Finding(f"{where}: there is no image {image}", build)
-    now = inspected([name]).get(name, {}).get("Id", "not there")
+    now = find(name)
     return Finding(
-        f"{where}: {name} is {short(now)}, and the pinned {short(pin)} is gone",
+        f"{where}: {name} is {short(now.id) if now else 'not there'}, and the pinned {short(pin)} "
+        "is gone",
         "scripts/swap_stage STAGE --rollback, or docker load what was kept of it",
     )
 

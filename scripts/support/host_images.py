@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.images import all_of
 from support.services import docker
 
 from microstage.errors import NO_INPUT, StageError
@@ -23,7 +24,7 @@ class HostImages:
     name: str
     file: Path
     queues: frozenset[str]
-    images: frozenset[str]  # their ids
+    images: frozenset[str]  # their ids, whatever the engine keeps them in
 
 
 @contextmanager
@@ -43,8 +44,8 @@ def writing(folder: Path, uid: int, gid: int) -> Iterator[None]:
 
 def tell(data: Path, name: str, queues: Iterable[str]) -> None:
     """Say in the share which images this host has; what it said before is replaced."""
-    ids = docker("image", "ls", "--no-trunc", "--quiet").split()
-    said = {"queues": sorted(queues), "images": sorted(set(ids))}
+    there = set(docker("image", "ls", "--no-trunc", "--quiet").split())
+    said = {"queues": sorted(queues), "images": sorted({each.id for each in all_of(*there)})}
     folder = data / HOSTS
     folder.mkdir(exist_ok=True)
     new = folder / f".{name}.json"

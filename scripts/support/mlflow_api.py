@@ -87,6 +87,20 @@ class MLflow:
                 if info["start_time"] < before and info["run_id"] not in made:
                     yield f"{info['experiment_id']}/{info['run_id']}"
 
-    def delete(self, run: str) -> None:
-        """Hide a run, as gc wants it; one that is hidden stays so."""
+    def delete(self, run: str) -> list[str]:
+        """Hide a run and its logged models, as gc wants it, and return these: EXPERIMENT/models/ID.
+
+        What is hidden stays so.
+        """
         self.call("POST", "runs/delete", run_id=run.rpartition("/")[2])
+        models = self.models_of(run)
+        for model in models:
+            self.call("DELETE", f"logged-models/{model.rpartition('/')[2]}")
+        return models
+
+    def models_of(self, run: str) -> list[str]:
+        """Return the logged models of a run likewise."""
+        experiment, _, run_id = run.partition("/")
+        query = {"experiment_ids": [experiment], "filter": f"source_run_id = '{run_id}'"}
+        found = self.pages("POST", "logged-models/search", "models", **query)
+        return [f"{experiment}/models/{model['info']['model_id']}" for model in found]

@@ -21,8 +21,9 @@ from support.image_files import Files, files_of, resolved
 from microstage.contract import Run
 from microstage.data_folder import DataFolder
 from microstage.endpoint import endpoint
-from microstage.engines.container import ContainerEngine, connect
+from microstage.engines.container import ContainerEngine, connect, find_image
 from microstage.errors import NO_INPUT, TRY_AGAIN, StageError
+from microstage.images import Image
 from microstage.inputs import present
 from microstage.jobs import Job, resolve
 from microstage.pipelines import Pipeline
@@ -72,8 +73,8 @@ def window(row: Row) -> int:
 def look(pipeline: Pipeline, data: DataFolder, image: str, *, rest: bool) -> dict[str, int]:
     """Return path -> bytes of the image's files that are opened, or of the rest."""
     with closing(connect()) as client:
-        config = client.inspect_image(image)
-    claimed = (config["Config"].get("Labels") or {}).get("org.microstage.work", "").split()
+        found = find_image(client, image)
+    claimed = found.labels.get("org.microstage.work", "").split()
     files, opened = files_of(image), set[str]()
     own = [row for row in pipeline.rows.values() if named(row.image) == named(image)]
     # Of each other kind of work the table's own row: an image's example may be of the same kind.
@@ -86,7 +87,7 @@ def look(pipeline: Pipeline, data: DataFolder, image: str, *, rest: bool) -> dic
             job = resolve(pipeline, row.stage, DAYS[-1], window=window(row), model=model)
             job = present(data, alone(job) if row.network else job)
             if all(data.path(source).is_dir() for source in job.sources.values()):
-                opened |= trace(data, job, config["Id"], files)
+                opened |= trace(data, job, found, files)
     if not opened:
         raise StageError(NO_INPUT, f"{image} fills no row of the table, and its label names none.")
     return {path: size for path, size in files.size.items() if (path in opened) != rest}
@@ -104,7 +105,7 @@ def named(image: str) -> str:
     return re.split("[:@]", image.rpartition("/")[2])[0]
 
 
-def trace(data: DataFolder, job: Job, image_id: str, files: Files) -> set[str]:
+def trace(data: DataFolder, job: Job, image: Image, files: Files) -> set[str]:
     """Run a job whose output is thrown away; return the paths of the image that it opened."""
     strace = data.root / "strace"
     log = strace / "opened"
@@ -114,7 +115,7 @@ def trace(data: DataFolder, job: Job, image_id: str, files: Files) -> set[str]:
         container = ContainerEngine(
             partial(StraceClient, str(strace)),
             data,
-            image_id=image_id,
+            image=image,
             run=Run("opened_files", str(os.getpid()), job.row.stage),
             write=lambda _: None,
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from support import REPOSITORY
+from support.swaps import present
 
 from microstage.data_folder import MANIFEST, SUMMARY, walk
 from microstage.errors import StageError
@@ -95,5 +96,5 @@ def differences(old: Path, new: Path) -> Iterator[tuple[str, str]]:
 
 def megabytes(image: str) -> float:
     """Return the uncompressed size of an image."""
-    command = ["docker", "image", "inspect", "--format", "{{.Size}}", image.rpartition("@")[2]]
+    command = ["docker", "image", "inspect", "--format", "{{.Size}}", present(image).store_id]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1e6

@@ -46,18 +46,18 @@ def container_engine(data: DataFolder, job: Job, run: Run) -> tuple[str, Engine]
     try:
         client = container.connect()
         sweep(client)
-        image_id = container.image_id(client, job.row.image)
+        image = container.find_image(client, job.row.image)
     except attended.ENGINE_ERRORS as error:
         raise attended.engine_failure(error, endpoint().name) from None
 
     def run_it(job: Job, staging: Path) -> Any:
         try:
-            with container.ContainerEngine(container.connect, data, image_id, run, log) as engine:
+            with container.ContainerEngine(container.connect, data, image, run, log) as engine:
                 return engine(job, staging)
         except attended.ENGINE_ERRORS as error:
             raise attended.engine_failure(error, endpoint().name) from None
 
-    return image_id, run_it
+    return image.id, run_it
 
 
 def run_stage(

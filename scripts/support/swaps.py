@@ -7,13 +7,15 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from support.images import docker, find
+
 from microstage.errors import NO_INPUT, USAGE, StageError
+from microstage.images import Image, name_of_pin, named
 from microstage.pipelines import DEFAULT, load_pipeline, pipeline_names, pipeline_path, table_path
 from microstage.table import Row
 
@@ -35,46 +37,32 @@ def swappable(pipeline: str, stage: str) -> Row:
     return row
 
 
-def pinned(image: str) -> str:
-    """Return NAME@sha256:ID of an image that is on this machine. Raises StageError (66)."""
-    # What is pinned already is looked up by its id: its name may mean another image now.
-    if not (image_id := id_of(image.rpartition("@")[2])):
+def present(image: str) -> Image:
+    """Return an image that is on this machine, by its name or pin. Raises StageError (66)."""
+    if not (found := find(image)):
         raise StageError(
             NO_INPUT,
             f"The image {image} is not on this machine; build it (./build_images.sh) or load it "
             "(docker load, docker pull) first.",
         )
-    return f"{image.partition('@')[0]}@{image_id}"
+    return found
 
 
-def id_of(image: str) -> str:
-    """Return the id of an image, which may be that; nothing where there is none."""
-    return docker("image", "inspect", "--format", "{{.Id}}", image)
+def pinned(image: str) -> str:
+    """Return NAME@sha256:ID, which is that very image, whatever NAME means by now.
+
+    Raises StageError (66) where it is not on this machine.
+    """
+    return f"{image.partition('@')[0]}@{present(image).id}"
 
 
 def keep(pin: str) -> None:
     """Give a pinned image a name that stays, whatever the name that it had is given to.
 
-    Where an engine keeps images in containerd, one without a name is gone; elsewhere it goes with
-    docker image prune.
+    Where an engine keeps images in containerd, one without a name is gone, and one with another
+    name is not found by its pin; elsewhere it goes with docker image prune.
     """
-    image_id = pin.rpartition("@")[2]
-    docker("tag", image_id, name_of_pin(image_id))
-
-
-def name_of_pin(image_id: str) -> str:
-    """Return the name that keeps an image."""
-    return f"microstage/pinned:{image_id.removeprefix('sha256:')[:12]}"
-
-
-def docker(*arguments: str) -> str:
-    """Return what a docker command prints; nothing when it fails."""
-    try:
-        return subprocess.run(
-            ["docker", *arguments], capture_output=True, text=True, check=False
-        ).stdout.strip()
-    except FileNotFoundError:
-        return ""
+    docker("tag", present(pin).store_id, name_of_pin(named(pin)[1]))
 
 
 def change(data: Path, pipeline: str, stage: str, image: str, action: str, check: str = "") -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from support import mlflow_gone
 from support.airflow_api import Airflow
+from support.images import all_of
 from support.mlflow_api import MLflow
 from support.services import docker, service
 
@@ -96,10 +97,10 @@ def clean_runs(days: int, runs: Sequence[Unended], *, dry_run: bool) -> str:
 def clean_mlflow(days: int, mlflow: MLflow, *, dry_run: bool) -> str:
     """Remove MLflow's runs of which no version was made; return how many, and MB."""
     runs = list(mlflow.old_runs(days))
-    for run in [] if dry_run else runs:
-        mlflow.delete(run)
+    take = mlflow.models_of if dry_run else mlflow.delete
+    models = [model for run in runs for model in take(run)]
     how = ("--dry-run",) if dry_run else ()
-    program = ("python3", "-c", Path(mlflow_gone.__file__).read_text(), *runs, *how)
+    program = ("python3", "-c", Path(mlflow_gone.__file__).read_text(), *runs, *models, *how)
     size = int(docker(*service(*program, name="mlflow"))) if runs else 0
     return f"mlflow: {len(runs)} old runs without a version, {size / 1e6:.1f} MB"
 
@@ -114,12 +115,15 @@ def clean_images(needed: set[str], *, dry_run: bool) -> str:
     listed = docker(*images, "--format={{.ID}} {{.Repository}}:{{.Tag}}", BEFORE)
     names = dict(line.split() for line in listed.splitlines())
     nameless |= names.keys()
-    going, size, kept = 0, 0, len(nameless & needed)
-    for image in nameless - needed:
-        held = int(docker("image", "inspect", "--format={{.Size}}", image))
+    going, size, kept = 0, 0, 0
+    for image in all_of(*nameless):
+        if image.digests & needed:
+            kept += 1
+            continue
+        held = int(docker("image", "inspect", "--format={{.Size}}", image.store_id))
         try:
             if not dry_run:
-                docker("image", "rm", names.get(image, image))
+                docker("image", "rm", names.get(image.store_id, image.store_id))
         except StageError:  # the engine's refusal, as a container has it
             kept += 1
         else:

@@ -19,7 +19,7 @@ from support.command import UNAVAILABLE
 from microstage.contract import Run, run_job
 from microstage.data_folder import MANIFEST, DataFolder
 from microstage.endpoint import endpoint
-from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.container import ContainerEngine, find_image
 from microstage.errors import StageError
 from microstage.exits import Exit
 from microstage.jobs import Job, resolve
@@ -105,11 +105,11 @@ def seconds_again(
         raise StageError(1, f"{row.stage} is not up to date: something has changed it.")
 
     started = time.perf_counter()
-    image = image_id(docker.APIClient(**endpoint().arguments, version="auto"), row.image)
+    image = find_image(docker.APIClient(**endpoint().arguments, version="auto"), row.image)
     run_job(
         data,
         job_of(pipeline, row, rows),
-        image_id=image,
+        image_id=image.id,
         run=Run("measure_stages"),
         engine=never,
         log=lambda _: None,
@@ -141,11 +141,11 @@ def measured(
     watch = Watch()
     client = partial(WatchingClient, watch)
     run = Run("measure_stages", str(os.getpid()), row.stage)
-    image = image_id(client(), row.image)
+    image = find_image(client(), row.image)
     started = time.perf_counter()
-    with ContainerEngine(client, data, image_id=image, run=run, write=lambda _: None) as engine:
+    with ContainerEngine(client, data, image=image, run=run, write=lambda _: None) as engine:
         summary = run_job(
-            data, job, image_id=image, run=run, engine=engine, log=lambda _: None, force=force
+            data, job, image_id=image.id, run=run, engine=engine, log=lambda _: None, force=force
         )
     seconds = time.perf_counter() - started
     return Measured(seconds, watch.seconds, watch.held, watch.counted, summary.get("rows", rows))

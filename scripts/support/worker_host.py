@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import subprocess
 import tempfile
@@ -15,15 +14,16 @@ from pathlib import Path
 
 from support import REPOSITORY
 from support.host_images import writing
-from support.services import docker, images_of
-from support.swaps import id_of, keep, pinned
+from support.images import find
+from support.registry import pull as registry_pull
+from support.services import images_of
+from support.swaps import keep, present
 
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, StageError
 from microstage.pipelines import load_pipeline, pipeline_names
 from microstage.table import Row
 
 COMPOSE = "worker.yml"
-CONTAINERD = "containerd"  # as make_env writes it, and in what an engine says of its store
 MOST_OFF = 5  # seconds that clocks may differ
 SECONDS = 10
 
@@ -89,23 +89,6 @@ def check_control(server: str, certificate: str) -> None:
     check_clock(date.timestamp() - time.time(), server)
 
 
-def check_store(control: str) -> None:
-    """Raise StageError if this host's engine keeps images otherwise than the control host's.
-
-    Where they are in containerd, an image's id is another digest of it, so pins and manifests would
-    mean none that is here: https://github.com/docker/cli/issues/5526.
-    """
-    theirs = control == CONTAINERD
-    if (CONTAINERD in docker("info", "--format={{.DriverStatus}}")) != theirs:
-        wanted = json.dumps({"features": {"containerd-snapshotter": theirs}})
-        raise StageError(
-            USAGE,
-            f"The control host's engine {'keeps' if theirs else 'does not keep'} its images in "
-            f"containerd, and this one {'does not' if theirs else 'does'}, so images have other "
-            f"ids here: put {wanted} into the daemon.json of this one, and start it anew.",
-        )
-
-
 def services() -> list[str]:
     """Return the images of worker.yml's services."""
     return sorted(set(images_of(REPOSITORY / COMPOSE)))
@@ -125,28 +108,19 @@ def pull(registry: str, image: str) -> str:
     one in the registry.
     """
     name, _, pin = image.partition("@")
-    if pin and id_of(pin):
+    if pin and (there := find(image)):
         keep(image)
-        return pin
+        return there.id
     remote = f"{registry.rstrip('/')}/{name}"
-    done = subprocess.run(
-        ["docker", "pull", "--quiet", remote], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        raise StageError(
-            TRY_AGAIN,
-            f"{remote} cannot be pulled ({said}); on the control host: ./build_images.sh --push "
-            f"{registry}.",
-        )
-    found = pinned(remote).rpartition("@")[2]
-    if pin and pin != found:
+    registry_pull(remote, f"on the control host: ./build_images.sh --push {registry}")
+    found = present(remote)
+    if pin and pin not in found.digests:
         raise StageError(
             USAGE,
-            f"The table wants {name} as {pin[:19]}, and the registry has {found[:19]}: push that "
-            "one from the control host.",
+            f"The table wants {name} as {pin[:19]}, and the registry has {found.id[:19]}: push "
+            "that one from the control host.",
         )
     subprocess.run(["docker", "tag", remote, name], check=True)
     if pin:
         keep(image)
-    return found
+    return found.id

@@ -27,6 +27,8 @@ from guard.tables import Tables
 from shipped import write_pipelines
 
 from microstage.data_folder import DataFolder
+from microstage.engines.container import find_image
+from microstage.images import name_of_pin
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE.parents[1] / "dags"
@@ -77,8 +79,11 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def test_image(engine: docker.DockerClient) -> Iterator[str]:
     image, _ = engine.images.build(path=str(HERE / "stage"), tag=IMAGE, rm=True)
-    yield str(image.id)
-    engine.images.remove(IMAGE, force=True)
+    image_id = find_image(engine.api, IMAGE).id
+    image.tag(*name_of_pin(image_id).split(":"))  # as scripts/swap_stage does
+    yield image_id
+    for name in (name_of_pin(image_id), IMAGE):
+        engine.images.remove(name, force=True)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import Any
 import docker
 import pytest
 from guarded import (
+    BASE,
     DAY,
     GUARD_IMAGE,
     GUARD_UID,
@@ -32,7 +33,7 @@ from guarded import (
 from kinds import kind
 
 from microstage.contract import Run
-from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.container import ContainerEngine, find_image
 from microstage.publishing import prepare
 
 
@@ -66,11 +67,11 @@ def filled() -> Callable[[], AbstractContextManager[Place]]:
 
 def _fill(place: Place) -> None:
     here = docker.from_env(version="auto").api
-    for name in (GUARD_IMAGE, "microstage/base:1.0.0"):
+    for name in (GUARD_IMAGE, BASE):
         place.engine.load_image(here.get_image(name))
     built = place.engine.build(path=str(HERE / "stage"), tag=IMAGE, rm=True, decode=True)
     assert [] == [line["error"] for line in built if "error" in line]
-    bare = place.engine.create_container("microstage/base:1.0.0", command=["python3"])["Id"]
+    bare = place.engine.create_container(BASE, command=["python3"])["Id"]
     place.engine.commit(bare, repository="microstage/unlabelled", tag="1")
     place.engine.remove_container(bare)
     for folder in (place.data, place.guard.parent, place.dags / "pipelines"):
@@ -125,7 +126,7 @@ def body(place: Place) -> Callable[..., dict[str, Any]]:
     def recorded(stage: str, who: Run, params: str) -> dict[str, Any]:
         job = place.job(stage, model="models/one", window=2, params=json.loads(params))
         client = Recorder(f"unix://{place.guard}", version="auto")
-        image = image_id(client, job.row.image)
+        image = find_image(client, job.row.image)
         engine = ContainerEngine(lambda: client, place.folder(), image, who, print)
         staging = prepare(place.folder(), place.data / job.target, who.key)
         with pytest.raises(KeyboardInterrupt):

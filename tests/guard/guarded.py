@@ -20,11 +20,10 @@ import docker
 import pytest
 from kinds import KINDS, kind, machine, programs
 
-from support.swaps import name_of_pin
-
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
 from microstage.engines import container
+from microstage.images import Image, name_of_pin
 from microstage.jobs import Job, resolve
 from microstage.pipelines import load_pipeline
 
@@ -32,7 +31,9 @@ HERE = Path(__file__).resolve().parent
 API = "v1.45"
 INSTALL, UID, GUARD_UID = "guarded", 1234, 65531
 IMAGE = "microstage/guarded:1"
+BASE = "microstage/base:1.0.0"
 GUARD_IMAGE = "microstage/guard:1.0.0"
+SWAPPED = "microstage/swapped:1"
 SECRET = "Only-the-guard-has-this-one"  # noqa: S105 - it is drawn by nobody
 METADATA = "169.254.169.254"  # where clouds tell their machines what is theirs
 DAY = "2013-01-06"
@@ -215,16 +216,23 @@ class Place:
     def folder(self) -> DataFolder:
         return DataFolder.at(self.data)
 
-    def run(self, job: Job, *, connect: Callable[[], Any] | None = None, **run: Any) -> Any:
-        """Run a job as an operator does, through the guard."""
+    def run(
+        self,
+        job: Job,
+        *,
+        connect: Callable[[], Any] | None = None,
+        image: Image | None = None,
+        **run: Any,
+    ) -> Any:
+        """Run a job as an operator does, through the guard; image: what it takes the row's for."""
         connect = connect or self.client
         who = Run(**{"dag": "d", "run": "r", "task": job.row.stage, **run})
-        image = container.image_id(connect(), job.row.image)
+        image = image or container.find_image(connect(), job.row.image)
         with container.ContainerEngine(connect, self.folder(), image, who, print) as engine:
             return run_job(
                 self.folder(),
                 job,
-                image_id=image,
+                image_id=image.id,
                 run=who,
                 engine=engine,
                 log=print,
@@ -233,32 +241,43 @@ class Place:
             )
 
 
-def run_pinned(place: Place) -> Any:
-    """Pin a row as swap_stage does, build the name anew, run the row; return the summary."""
-    table, stage = place.dags / "stages.toml", str(HERE / "stage")
-    before = table.read_text()
+def build(place: Place, version: str) -> Image:
+    """Make an image of the name SWAPPED, another one for each version."""
+    made = place.engine.build(
+        path=str(HERE / "stage"), tag=SWAPPED, rm=True, labels={"version": version}, decode=True
+    )
+    assert [] == [line["error"] for line in made if "error" in line]
+    return container.find_image(place.engine, SWAPPED)
 
-    def build(version: str) -> str:
-        labels = {"version": version}
-        made = place.engine.build(
-            path=stage, tag="microstage/swapped:1", rm=True, labels=labels, decode=True
-        )
-        assert [] == [line["error"] for line in made if "error" in line]
-        return container.image_id(place.engine, "microstage/swapped:1")
 
-    pin = build("1")
+def keep(place: Place, image: Image, pin: str) -> None:
+    """Give an image the name that keeps what is pinned so, as scripts/swap_stage does."""
     name, _, tag = name_of_pin(pin).partition(":")
-    place.engine.tag(pin, name, tag)
-    place.engine.remove_image("microstage/swapped:1")  # as BuildKit does in containerd
-    assert pin != build("2")
+    place.engine.tag(image.store_id, name, tag)
+
+
+def run_of(place: Place, filled: str, **run: Any) -> tuple[Any, str]:
+    """Run a row that is filled by this image; return the summary, and what is recorded of it."""
+    table = place.dags / "stages.toml"
+    before = table.read_text()
     try:
-        table.write_text(before.replace("microstage/absent:1", f"microstage/swapped:1@{pin}"))
+        table.write_text(before.replace("microstage/absent:1", filled))
         job = place.job("absent")
-        summary = place.run(job)
-        made_by = json.loads((place.data / job.target / "manifest.json").read_text())["image_id"]
+        summary = place.run(job, **run)
+        manifest = json.loads((place.data / job.target / "manifest.json").read_text())
     finally:
         table.write_text(before)
-    assert pin == made_by
+    return summary, manifest["image_id"]
+
+
+def run_pinned(place: Place) -> Any:
+    """Pin a row as swap_stage does, build the name anew, run the row; return the summary."""
+    first = build(place, "1")
+    keep(place, first, first.id)
+    place.engine.remove_image(SWAPPED)  # as BuildKit does in containerd
+    assert first.id != build(place, "2").id
+    summary, made_by = run_of(place, f"{SWAPPED}@{first.id}")
+    assert first.id == made_by
     return summary
 
 

@@ -16,7 +16,7 @@ from guarded import DAY, IMAGE, INSTALL, SECRET, UID, Place, run_pinned, wait_fo
 
 from microstage.clearing import remove, remove_all, sweep
 from microstage.contract import Run, run_job
-from microstage.engines.container import ContainerEngine, image_id
+from microstage.engines.container import ContainerEngine, find_image
 from microstage.engines.days import DaysEngine
 from microstage.errors import StageError
 from microstage.jobs import window_days
@@ -28,7 +28,7 @@ def run_days(place: Place, *days: str) -> tuple[dict[str, Any], list[str]]:
     """Run a row for several days at once; return the summary of each, and what was said."""
     run = Run("d", "r", "day")
     lines: list[str] = []
-    image = image_id(place.client(), IMAGE)
+    image = find_image(place.client(), IMAGE)
     together = DaysEngine(place.folder(), run, days, 1, lines.append)
 
     def one(day: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def run_days(place: Place, *days: str) -> tuple[dict[str, Any], list[str]]:
         return run_job(
             place.folder(),
             place.job("day", day),
-            image_id=image,
+            image_id=image.id,
             run=who,
             engine=together.of(alone),
             log=lines.append,

@@ -1,5 +1,6 @@
 """Hosts of the tests' own: network namespaces of this machine, each with a Docker Engine in it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -25,10 +26,14 @@ def make_switch() -> None:
 
 @dataclass(frozen=True)
 class Host:
-    """A host: its engine, and the clone of the project that a worker is started from."""
+    """A host: its engine, and the clone of the project that a worker is started from.
+
+    containerd: whether its engine keeps images there.
+    """
 
     number: int
     root: Path
+    containerd: bool
 
     @property
     def name(self) -> str:
@@ -58,6 +63,9 @@ class Host:
         command = ["taskset", "--cpu-list", core, "dockerd", f"--data-root={self.root}/engine"]
         command += [f"--exec-root={self.root}/exec", f"--pidfile={self.root}/pid", "--group=0"]
         command += ["--insecure-registry=10.213.7.0/24", f"--host=unix://{self.socket}"]
+        settings = self.root / "daemon.json"
+        settings.write_text(json.dumps({"features": {"containerd-snapshotter": self.containerd}}))
+        command.append(f"--config-file={settings}")
         with (self.root / "log").open("w") as log:
             subprocess.Popen([*enter, *command, "--log-level=warn"], stdout=log, stderr=log)
         wait_until(lambda: self.run("docker", "version", check=False).returncode == 0, 60)

@@ -1,4 +1,4 @@
-"""A registry of images, and an emulator of another processor: Debian's, in an image."""
+"""A registry of images, an emulator of another processor, and cosign: Debian's, in an image."""
 
 import os
 import subprocess
@@ -9,12 +9,12 @@ from urllib.request import urlopen
 
 from stack import docker
 
-TOOLS_TAG = "microstage-test/tools:1"
+TOOLS_TAG = "microstage-test/tools:2"
 TOOLS = r"""
 FROM debian
 RUN --mount=type=secret,id=ca_bundle \
     apt="apt-get -qq -o Acquire::https::CAInfo=/run/secrets/ca_bundle -o APT::Sandbox::User=root" \
- && cd /var/tmp && $apt update && $apt download docker-registry qemu-user \
+ && cd /var/tmp && $apt update && $apt download docker-registry qemu-user cosign \
  && for deb in *.deb; do dpkg-deb --extract "$deb" /; done
 COPY <<EOF /registry.yml
 version: 0.1

@@ -13,6 +13,8 @@ import pytest
 from slow_pipeline import Slow
 from stack import docker, meanwhile, wait_until
 
+from support.swaps import present
+
 MIB = 2**20
 
 
@@ -80,7 +82,7 @@ def test_two_runs_of_one_day_publish_whole_directories_which_a_reader_never_miss
 def test_a_day_whose_row_got_another_image_meanwhile_is_made_by_that_alone(slow: Slow) -> None:
     day, other = dt.date(2020, 9, 3), f"{slow.image}-other"
     slow.build(other, "--label", "org.opencontainers.image.version=other")
-    of_other = docker("inspect", "--format={{.Id}}", other)
+    of_other = present(other).id
     slow.takes(40)
     run = slow.start("generate_data", day)
     wait_until(slow.running)

@@ -20,6 +20,7 @@ from stack import ROOT, Stack, docker, wait_until
 
 from support import doctor_engine, doctor_machine, doctor_tasks
 from support.findings import Finding, Installation
+from support.swaps import present
 
 BASE = f"microstage/base:{VERSION}"
 NAME = f"microstage-test-{os.getpid()}-doctor"
@@ -180,7 +181,7 @@ def test_images_that_are_there(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generate = f"microstage/generate:{VERSION}"
-    pinned = docker("image", "inspect", "--format={{.Id}}", generate)
+    pinned = present(generate).store_id
     with_table(tmp_path, monkeypatch, one=generate, two=f"microstage/gone:1@{pinned}")
 
     assert [] == lines(doctor_engine.images(installation))
@@ -190,7 +191,7 @@ def test_an_image_that_is_missing_and_one_of_another_id(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = f"microstage/train:{VERSION}"
-    here = docker("image", "inspect", "--format={{.Id}}", train)
+    here = present(train).id
     with_table(tmp_path, monkeypatch, one="microstage/gone:1", two=f"{train}@{ABSENT}")
     gone, other = lines(doctor_engine.images(installation))
 

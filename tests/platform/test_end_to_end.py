@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from stack import Stack, clone_to, wait_until
 
+from support.swaps import present
+
 RUN_DATES = ["scripts/run_dates", "--pipeline", "flights", "2013-01-13", "2013-01-20"]
 PREDICTED = ["2013-01-14", "2013-01-15", "2013-01-16", "2013-01-21", "2013-01-22", "2013-01-23"]
 
@@ -92,7 +94,7 @@ def test_a_swapped_image_serves_the_next_task_with_nothing_restarted(stack: Stac
     image, day = "microstage/monitor:end-to-end-test", "2013-01-16"
     label = 'FROM microstage/monitor:1.0.0\nLABEL swapped="yes"\n'
     subprocess.run(["docker", "build", "-qt", image, "-"], input=label, text=True, check=True)
-    new_id = stack.run("docker", "image", "inspect", "--format={{.Id}}", image).stdout.strip()
+    new_id = present(image).id
     services = stack.run("docker", "compose", "ps", "--quiet").stdout.split()
     started = stack.run("docker", "inspect", "--format={{.State.StartedAt}}", *services)
     table, before = stack.flights_file.read_text(), stack.manifest(f"reports/{day}")

@@ -7,7 +7,7 @@ import pytest
 from stack import ROOT, clone_to
 
 pytestmark = pytest.mark.images
-FOLDERS = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("[cst]*/**/requirements.in"))
+FOLDERS = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("[cdst]*/**/requirements.in"))
 
 
 @pytest.fixture(scope="module")
@@ -37,4 +37,4 @@ def versions(lock: str) -> list[str]:
 
 def test_no_folder_is_forgotten() -> None:
     assert len(FOLDERS) > 10
-    assert {"containers", "scripts", "tests"} == {folder.parts[0] for folder in FOLDERS}
+    assert {"containers", "docs", "scripts", "tests"} == {folder.parts[0] for folder in FOLDERS}

@@ -19,8 +19,10 @@ from stack import Stack, docker, wait_until
 from story import Story
 
 from support import upkeep
+from support.swaps import present
 
 from microstage.data_folder import MANIFEST
+from microstage.images import Image
 
 WAITING = dt.date(2013, 1, 20)
 OLD = "2012-12-01"  # of this day nothing else was made
@@ -77,13 +79,13 @@ def begun(stack: Stack, days: dict[str, int]) -> Iterator[None]:
         move("+")
 
 
-def image(label: str, name: str) -> str:
-    """Make an image that has lost its name; return its id."""
+def image(label: str, name: str) -> Image:
+    """Make an image that has lost its name."""
     text = f"FROM scratch\nLABEL {label}\nLABEL of={uuid.uuid4()}\n"
-    tag = [f"--tag={name}:{uuid.uuid4()}"] if name else []
-    command = ["docker", "build", "--quiet", *tag, "-"]
+    tag = f"{name}:{uuid.uuid4()}" if name else ""
+    command = ["docker", "build", "--quiet", *([f"--tag={tag}"] if tag else []), "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return present(tag or done.stdout.strip())
 
 
 @pytest.mark.parametrize("name", ["", upkeep.BEFORE])
@@ -96,18 +98,18 @@ def test_images_without_a_name_go_but_those_in_use_and_those_that_made_what_is_k
     label = f"org.example.{uuid.uuid4().hex}=1"
     monkeypatch.setattr(upkeep, "VENDOR", f"label={label}")
     free, made, used = (image(label, name) for _ in range(3))
-    container = docker("create", used, "nothing")
+    container = docker("create", used.store_id, "nothing")
     try:
-        dry = upkeep.clean_images({made}, dry_run=True)
+        dry = upkeep.clean_images({made.id}, dry_run=True)
         before = docker("image", "ls", "--quiet", "--no-trunc", f"--filter=label={label}").split()
-        said = upkeep.clean_images({made}, dry_run=False)
+        said = upkeep.clean_images({made.id}, dry_run=False)
         after = docker("image", "ls", "--quiet", "--no-trunc", f"--filter=label={label}").split()
     finally:
         docker("rm", container)
-        docker("image", "rm", "--force", made, used)
+        docker("image", "rm", "--force", made.store_id, used.store_id)
 
-    assert {free, made, used} == set(before)
-    assert {made, used} == set(after)
+    assert {free.store_id, made.store_id, used.store_id} == set(before)
+    assert {made.store_id, used.store_id} == set(after)
     assert "images: 2 without a name" in dry
     assert "images: 1 without a name" in said
     assert "; 2 kept" in said
@@ -169,17 +171,24 @@ def test_of_mlflow_go_the_runs_that_stages_recorded_and_no_version_was_made_of(
     versions = story.mlflow("GET", "model-versions/search")["model_versions"]
     experiment = story.mlflow("GET", "experiments/get-by-name", experiment_name="flights")
     number = experiment["experiment"]["experiment_id"]
-    runs = {}
+    runs, models = {}, {}
     for who, tags in {"stage": [{"key": "microstage.key", "value": "x"}], "person": []}.items():
         fields = {"experiment_id": number, "start_time": 1_300_000_000_000, "tags": tags}
         run = story.mlflow("POST", "runs/create", **fields)["run"]
         runs[who] = run["info"]["run_id"]
+        fields = {"experiment_id": number, "name": "left", "source_run_id": runs[who]}
+        model = story.mlflow("POST", "logged-models", **fields)["model"]
+        models[who] = model["info"]["model_id"]
     said = stack.run("scripts/maintain", "--only", "mlflow").stdout
 
     assert "mlflow: 1 old runs without a version" in said
     with pytest.raises(urllib.error.HTTPError) as gone:
         story.mlflow("GET", "runs/get", run_id=runs["stage"])
     assert 404 == gone.value.code
+    with pytest.raises(urllib.error.HTTPError) as gone:
+        story.mlflow("GET", f"logged-models/{models['stage']}")
+    assert 404 == gone.value.code
+    assert story.mlflow("GET", f"logged-models/{models['person']}")["model"]
     for run_id in (runs["person"], *(version["run_id"] for version in versions)):
         assert (
             "active"

@@ -8,7 +8,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +17,12 @@ from typing import Any, NoReturn, Protocol
 import docker
 import pytest
 import requests
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException
 from docker.models.containers import Container
 from docker.types import Mount
 
 from microstage.endpoint import endpoint
+from microstage.engines.container import find
 from microstage.table import Limits
 from microstage.walls import hardening
 
@@ -54,11 +55,10 @@ def reference(image: str) -> str:
 
 def look_up(client: docker.APIClient, image: str) -> dict[str, Any] | None:
     """What the engine says of an image; NAME@sha256:ID is pinned, whatever NAME means by now."""
-    for name in dict.fromkeys((image, image.rpartition("@")[2])):
-        with suppress(ImageNotFound):
-            found: dict[str, Any] = client.inspect_image(name)
-            return found
-    return None
+    if not (found := find(client, image)):
+        return None
+    said: dict[str, Any] = client.inspect_image(found.store_id)
+    return said
 
 
 @dataclass(frozen=True)

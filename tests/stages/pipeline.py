@@ -20,7 +20,7 @@ from harness import IMAGES, REPOSITORY, USER, reference
 
 from microstage.contract import Run, run_job
 from microstage.data_folder import DataFolder
-from microstage.engines.container import ContainerEngine, connect, image_id
+from microstage.engines.container import ContainerEngine, connect, find, find_image
 from microstage.errors import NO_INPUT, StageError
 from microstage.jobs import Job, resolve, writer_of
 from microstage.pipelines import DEFAULT, load_pipeline
@@ -206,12 +206,12 @@ class Pipeline:
 
     def _run(self, data: DataFolder, job: Job) -> None:
         # An id is that of the image to check, whose labels are a matter of the checks.
-        image = job.row.image
-        if not image.startswith("sha256:"):
-            image = image_id(connect(), image)
+        name, client = job.row.image, connect()
+        image = find(client, name) if name.startswith("sha256:") else None
+        image = image or find_image(client, name)
         run = Run("check_stage", job.target, job.row.stage)
-        with ContainerEngine(connect, data, image_id=image, run=run, write=print) as engine:
-            run_job(data, job, image_id=image, run=run, engine=engine, log=lambda _: None)
+        with ContainerEngine(connect, data, image=image, run=run, write=print) as engine:
+            run_job(data, job, image_id=image.id, run=run, engine=engine, log=lambda _: None)
 
 
 def put(path: Path, content: bytes) -> None:

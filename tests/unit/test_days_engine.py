@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import docker
@@ -22,9 +21,11 @@ from microstage.engines.container import ContainerEngine
 from microstage.engines.days import DaysEngine, does_days
 from microstage.errors import TRY_AGAIN, StageError
 from microstage.exits import Exit
+from microstage.images import Image
 from microstage.jobs import Job
 from microstage.table import Row
 
+IMAGE = Image("sha256:0", "sha256:0", frozenset(), {})
 DAYS = [f"2013-01-{n:02}" for n in range(1, 13)]
 
 
@@ -111,7 +112,7 @@ def run_all(tmp_path: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> RunAll
             container = Fake(
                 docker.APIClient,
                 data,
-                "sha256:0",
+                IMAGE,
                 replace(task, day=day),
                 lambda line: ran.lines.append(f"{day}: {line}"),
                 stopped,
@@ -155,7 +156,7 @@ def test_nor_for_long_for_those_that_are_late(tmp_path: Path, ran: Ran) -> None:
     (tmp_path / STAGING / DAYS[0]).mkdir(parents=True)
     data, task = DataFolder.at(tmp_path), Run(day=DAYS[0])
     several = DaysEngine(data, task, DAYS, 1, ran.lines.append)
-    container = Fake(docker.APIClient, data, "sha256:0", task, print, ran=ran)
+    container = Fake(docker.APIClient, data, IMAGE, task, print, ran=ran)
     job = Job(PIPELINE, ROW, {}, {}, DAYS[0])
 
     assert Exit(1, "alone") == several.of(container)(job, tmp_path / STAGING / DAYS[0])
@@ -235,12 +236,10 @@ def test_nothing_is_left_but_what_days_have_written(run_all: RunAll, tmp_path: P
         ({"org.microstage.days": "1"}, replace(ROW, always=True), False),
         ({"org.microstage.days": "1"}, replace(ROW, network="bridge"), False),
         ({"org.microstage.days": "2"}, ROW, False),
-        (None, ROW, False),
+        ({}, ROW, False),
     ],
 )
 def test_days_share_a_container_where_the_image_says_so_and_nothing_outside_is_touched(
     labels: Any, row: Row, expected: bool
 ) -> None:
-    client: Any = SimpleNamespace(inspect_image=lambda _: {"Config": {"Labels": labels}})
-
-    assert expected == does_days(client, "sha256:0", row)
+    assert expected == does_days(replace(IMAGE, labels=labels), row)

@@ -1,21 +1,18 @@
-"""What the docs name is there: links, commands and their options, and what the forge runs."""
+"""What the docs name is there: links, commands and their options."""
 
 import os
 import re
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # has no types, and is asked for values alone
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], key=lambda page: str(page.relative_to(ROOT))
 )
 README_LINES = 130  # what a newcomer reads in five minutes
-WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 COMMAND = re.compile(r"(?:\./)?(scripts/\w+|build_images\.sh)((?: [^|;&`#\n]+)?)")
 
 
@@ -106,33 +103,3 @@ def test_the_docs_are_found_from_the_readme() -> None:
     links = set(re.findall(r"\]\(([^)#]+\.md)\)", text_of(ROOT / "README.md")))
 
     assert {name_of(page) for page in PAGES} - {"README.md"} == links
-
-
-# --- the forge ---------------------------------------------------------------------------------
-
-
-def jobs(workflow: Path) -> list[dict[str, Any]]:
-    return list(yaml.safe_load(text_of(workflow))["jobs"].values())
-
-
-def test_the_forge_runs_what_a_person_runs() -> None:
-    steps = [step for job in jobs(ROOT / ".github/workflows/ci.yml") for step in job["steps"]]
-
-    assert ".ci/run" in [step.get("run") for step in steps]
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=name_of)
-def test_a_workflow_has_an_end_and_no_more_rights_than_it_needs(workflow: Path) -> None:
-    content = yaml.safe_load(text_of(workflow))
-
-    assert set(content["permissions"].values() if content["permissions"] else []) <= {"read"}
-    for job in jobs(workflow):
-        assert job["timeout-minutes"] <= 120
-        for step in job["steps"]:
-            assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/none@v0"))
-
-
-def test_the_bot_looks_after_the_actions() -> None:
-    updates = yaml.safe_load(text_of(ROOT / ".github/dependabot.yml"))["updates"]
-
-    assert ["github-actions"] == [update["package-ecosystem"] for update in updates]

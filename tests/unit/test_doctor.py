@@ -19,6 +19,10 @@ from support import doctor_engine, doctor_files, doctor_machine, doctor_tasks
 from support.doctor import CHECKS, Check, examine
 from support.findings import Finding, Installation, UnseenError
 
+from microstage.images import Image, name_of_pin
+from microstage.pipelines import table_path
+from microstage.walls import CONTRACT, CONTRACT_LABEL
+
 ROOT = Path(__file__).resolve().parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give and mount things")
 
@@ -266,6 +270,32 @@ def test_a_folder_of_secrets_for_others(checkout: Path) -> None:
 
 
 # --- engine
+
+
+def test_what_is_pinned_where_images_are_in_containerd_has_a_name_that_keeps_it(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = f"sha256:{64 * 'a'}"
+    image = Image(pin, f"sha256:{64 * 'b'}", frozenset({pin}), {CONTRACT_LABEL: CONTRACT})
+    there = {"one:1", f"one:1@{pin}"}
+    table = checkout / "stages.toml"
+    rows = table_path().read_text().replace("microstage/preprocess:1.0.0", f"one:1@{pin}")
+    table.write_text(rows)
+    monkeypatch.setenv("MICROSTAGE_STAGES", str(table))
+    monkeypatch.setattr(doctor_engine, "inspected", lambda _: {})
+    monkeypatch.setattr(doctor_engine, "images_of", lambda _: [])
+    monkeypatch.setattr(doctor_engine, "find", lambda name: image if name in there else None)
+    keep = f"docker tag one:1 {name_of_pin(pin)}"
+    unkept = [line for line in found(doctor_engine.images, checkout) if "one:1" in line]
+    there.add(name_of_pin(pin))
+    kept = [line for line in found(doctor_engine.images, checkout) if "one:1" in line]
+
+    assert len(unkept) == 1
+    assert (
+        f"one:1 is gone as soon as it is built anew, and is pinned as {12 * 'a'}; {keep}"
+        in (unkept[0])
+    )
+    assert [] == kept
 
 
 def test_no_docker_command(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

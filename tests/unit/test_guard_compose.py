@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from docker.types import HostConfig, Mount
-from guard.compose import LINK_LOCAL, OURS, Image, compose, host_config
+from guard.compose import LINK_LOCAL, OURS, compose, host_config
 from guard.mounts import asked, check_days, check_one
 from guard.refusals import RefusedError
 from guard.settings import Secrets, Settings
@@ -16,6 +16,7 @@ from unit_harness import PIPELINE, ROW
 from microstage.contract import Run
 from microstage.data_folder import DataFolder
 from microstage.errors import StageError
+from microstage.images import Image
 from microstage.inputs import variables
 from microstage.jobs import Job, spoken, window_days
 from microstage.pipelines import Pipeline
@@ -23,7 +24,8 @@ from microstage.sharing import provide
 from microstage.table import Row
 from microstage.walls import CONTRACT_LABEL, DAYS_LABEL, hardening, labels
 
-IMAGE = Image("sha256:" + "0" * 64, {CONTRACT_LABEL: "1", DAYS_LABEL: "1"})
+ID, STORE_ID = (f"sha256:{digit * 64}" for digit in "01")
+IMAGE = Image(ID, STORE_ID, frozenset({ID, STORE_ID}), {CONTRACT_LABEL: "1", DAYS_LABEL: "1"})
 SETTINGS = Settings("/host/data", "7:7", 10, install="microstage", secrets={"TOKEN": "secret"})
 NAMES = ["default", "flights"]
 DRAWN = "abcdefgh"

@@ -12,6 +12,7 @@ from support import host_images
 from support.host_images import check_hosts, tell, writing
 
 from microstage.errors import StageError
+from microstage.images import Image
 
 Has = Callable[..., None]
 OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
@@ -23,7 +24,9 @@ def has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Has:
     """Let a host have these images, and say so."""
 
     def has(name: str, *images: str, queues: str = "workers") -> None:
-        monkeypatch.setattr(host_images, "docker", lambda *_: "\n".join(images))
+        there = [Image(each, "", frozenset(), {}) for each in images]
+        monkeypatch.setattr(host_images, "docker", lambda *_: "")
+        monkeypatch.setattr(host_images, "all_of", lambda *_: there)
         tell(tmp_path, name, queues.split(","))
 
     return has

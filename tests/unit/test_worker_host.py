@@ -20,19 +20,22 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from support import swaps, worker_host
 from support.worker_host import (
     check_clock,
     check_control,
     check_settings,
     check_share,
-    check_store,
+    pull,
     rows,
 )
 
 from microstage.errors import StageError
+from microstage.images import Image, name_of_pin
 
 ROOT = Path(__file__).resolve().parents[2]
 UID = os.getuid()
+CONFIG, MANIFEST, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
 
 
 @pytest.fixture
@@ -65,33 +68,6 @@ def test_a_share_that_is_not_mounted_or_anothers_is_refused(tmp_path: Path, dags
     ):
         with pytest.raises(StageError, match=sentence):
             check_share(data, folder, uid, os.getgid())
-
-
-@pytest.mark.parametrize(
-    ("control", "status", "told"),
-    [
-        (
-            "docker",
-            "[[driver-type io.containerd.snapshotter.v1]]",
-            "not keep .* one does, .*",
-        ),
-        ("containerd", "[[Backing Filesystem extfs]]", " keeps .* this one does not, .*"),
-        ("docker", "[[Backing Filesystem extfs]]", ""),
-        ("containerd", "[[driver-type io.containerd.snapshotter.v1]]", ""),
-    ],
-)
-def test_an_engine_by_which_images_have_other_ids_is_refused(
-    monkeypatch: pytest.MonkeyPatch, control: str, status: str, told: str
-) -> None:
-    monkeypatch.setattr("support.worker_host.docker", lambda *_: status)
-    if not told:
-        check_store(control)
-        return
-    wanted = '{"features": {"containerd-snapshotter": ' + str(control == "containerd").lower()
-    with pytest.raises(StageError, match=told + re.escape(wanted)) as refused:
-        check_store(control)
-
-    assert 64 == refused.value.code
 
 
 @pytest.mark.parametrize("off", [-3600, -6, 6, 3600])
@@ -170,3 +146,38 @@ def test_the_images_of_a_host_are_those_of_the_rows_of_its_queues(dags: Path) ->
 
     assert ["far:1"] == [row.image for row in rows(dags, ["workers", "gpu"])]
     assert [] == list(rows(dags, ["workers"]))
+
+
+@pytest.fixture
+def pulled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What docker is told, on a host that has its images in containerd, and none of them yet."""
+    image = Image(CONFIG, MANIFEST, frozenset({CONFIG, MANIFEST}), {})
+    told: list[tuple[str, ...]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        told.append(tuple(command[1:]))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(worker_host, "find", lambda _: None)
+    monkeypatch.setattr(swaps, "find", lambda _: image)
+    monkeypatch.setattr(swaps, "docker", lambda *told_to: told.append(told_to))
+    monkeypatch.setattr(subprocess, "run", run)
+    return told
+
+
+def test_an_image_is_the_one_that_is_pinned_whatever_the_control_host_keeps_it_in(
+    pulled: list[tuple[str, ...]],
+) -> None:
+    assert CONFIG == pull("registry:5000", f"a:1@{CONFIG}")
+    assert [
+        ("pull", "--quiet", "registry:5000/a:1"),
+        ("tag", "registry:5000/a:1", "a:1"),
+        ("tag", MANIFEST, name_of_pin(CONFIG)),
+    ] == pulled
+
+
+def test_another_one_than_is_pinned_gets_no_name(pulled: list[tuple[str, ...]]) -> None:
+    with pytest.raises(StageError, match=r"wants a:1 as sha256:cccc.* and the registry has sha256"):
+        pull("registry:5000", f"a:1@{OTHER}")
+
+    assert [("pull", "--quiet", "registry:5000/a:1")] == pulled

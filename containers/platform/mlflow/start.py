@@ -5,6 +5,8 @@ when .env was made anew. MLflow itself looks at the admin's on its first start a
 the database's and its key from the environment, where no other container can see them.
 """
 
+import base64
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -27,6 +29,15 @@ def secret(name: str) -> str:
     return (SECRETS / name).read_text(encoding="utf-8").strip()
 
 
+def key_of_webhooks(secret_key: str) -> str:
+    """Return what the secrets of webhooks are kept by in the database: a Fernet key.
+
+    Without one MLflow makes another at each start, and can read none of them any more.
+    """
+    digest = hashlib.sha256(f"webhooks {secret_key}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode()
+
+
 def set_password_of_admin(password: str) -> None:
     """Set it if there are users already; otherwise MLflow makes this one."""
     with psycopg2.connect("") as connection, connection.cursor() as cursor:
@@ -47,6 +58,7 @@ def provide_stages_meanwhile() -> None:
 
 
 os.environ.update({variable: secret(name) for variable, name in VARIABLES.items()})
+os.environ["MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"] = key_of_webhooks(secret("MLFLOW_SECRET_KEY"))
 migrate()
 set_password_of_admin(os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"])
 provide_stages_meanwhile()

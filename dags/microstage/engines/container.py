@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ from microstage.engines.attended import Attendant
 from microstage.engines.taken import take
 from microstage.errors import NO_INPUT, TRY_AGAIN, USAGE, LeftRunningError, StageError
 from microstage.exits import Exit
+from microstage.images import Chunks, Image, look_up, named
 from microstage.inputs import identity, read_inputs, variables
 from microstage.jobs import Job
 from microstage.walls import CONTRACT, CONTRACT_LABEL, GUARD, hardening, labels, network_of
@@ -34,15 +36,15 @@ def connect() -> docker.APIClient:
     return docker.APIClient(**endpoint().arguments, version="auto")
 
 
-def image_id(client: docker.APIClient, image: str) -> str:
-    """Return the id of an image that is on this machine; nothing is ever pulled.
+def find_image(client: docker.APIClient, image: str) -> Image:
+    """Return an image that is on this machine; nothing is ever pulled.
 
     NAME@sha256:ID is pinned: that very image, whatever NAME means by now.
     Raises StageError: 66 when the image is absent, 64 when it speaks another contract.
     """
-    name, _, pin = image.partition("@")
-    found = _inspect(client, image) or (_inspect(client, pin) if pin else None)
+    found = find(client, image)
     if found is None:
+        name, pin = named(image)
         ours = name.startswith("microstage/")
         how = f"./build_images.sh {name[11:].split(':')[0]}" if ours else "docker pull"
         if pin:
@@ -50,22 +52,32 @@ def image_id(client: docker.APIClient, image: str) -> str:
                 " if that makes the same one, docker load, or scripts/swap_stage STAGE --rollback"
             )
         raise StageError(NO_INPUT, f"The image {image} is not on this machine; get it with {how}.")
-    version = (found["Config"].get("Labels") or {}).get(CONTRACT_LABEL, CONTRACT)
+    version = found.labels.get(CONTRACT_LABEL, CONTRACT)
     if version != CONTRACT:
         raise StageError(
             USAGE,
             f"The image {image} speaks version {version} of the stage contract; "
             f"this platform speaks {CONTRACT}.",
         )
-    return str(found["Id"])
-
-
-def _inspect(client: docker.APIClient, image: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = client.inspect_image(image)
-    except ImageNotFound:
-        return None
     return found
+
+
+def find(client: docker.APIClient, image: str) -> Image | None:
+    """Return an image that is on this machine, whatever it is; None where it is not there."""
+
+    def inspect(name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = client.inspect_image(name)
+        except ImageNotFound:
+            return None
+        return found
+
+    @contextmanager
+    def archive(store_id: str) -> Iterator[Chunks]:
+        with closing(client.get_image(store_id)) as chunks:
+            yield Chunks(chunks)
+
+    return look_up(image, inspect, archive)
 
 
 def is_guard(client: docker.APIClient) -> bool:
@@ -96,7 +108,7 @@ class ContainerEngine:
 
     connect: Callable[[], docker.APIClient]
     data: DataFolder
-    image_id: str
+    image: Image
     run: Run
     write: Callable[[str], None]
     # What ends it before its time. Asked once it is created, too, for a kill that came meanwhile.
@@ -183,7 +195,7 @@ class ContainerEngine:
         """Return what tells that a container does just what one that is made now would do."""
         limits, network = job.row.limits, network_of(job.row.network)
         what = {
-            "image": self.image_id,
+            "image": self.image.id,
             "command": job.command,
             "sources": job.sources,
             "inputs": identity(read_inputs(self.data, job)),
@@ -205,7 +217,7 @@ class ContainerEngine:
     ) -> str:
         uid, gid = self.data.owner
         created = client.create_container(
-            image=self.image_id,
+            image=self.image.store_id,
             command=command,
             user=f"{uid}:{gid}",
             environment=variables(job.row, guarded=bool(job.row.env) and is_guard(client)),

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import docker
 from docker.errors import APIError
 
 from microstage.clearing import containers_of
@@ -26,6 +25,7 @@ from microstage.data_folder import STAGING, DataFolder
 from microstage.engines.container import ContainerEngine
 from microstage.errors import TRY_AGAIN, StageError
 from microstage.exits import Exit
+from microstage.images import Image
 from microstage.jobs import Job, spoken
 from microstage.publishing import let_pass
 from microstage.replacing import remove
@@ -37,13 +37,12 @@ PATIENCE = 1.0  # seconds that a job waits for others while it could run
 LINE = re.compile(r"(\d{4}-\d\d-\d\d)(?:  (.*))?", re.DOTALL)
 
 
-def does_days(client: docker.APIClient, image_id: str, row: Row) -> bool:
+def does_days(image: Image, row: Row) -> bool:
     """Tell whether a row's days may share a container.
 
     Not those of work outside the data folder: what a batch broke off is done again.
     """
-    labels = client.inspect_image(image_id)["Config"].get("Labels") or {}
-    return labels.get(DAYS_LABEL) == DAYS and not row.always and not row.network
+    return image.labels.get(DAYS_LABEL) == DAYS and not row.always and not row.network
 
 
 @dataclass(eq=False)

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from harness import REPOSITORY, Engine, reference
 
+from microstage.engines.container import find
 from microstage.errors import NO_INPUT, USAGE
 from microstage.pipelines import table_path
 
@@ -27,7 +28,8 @@ def check(*arguments: object, **environment: str) -> subprocess.CompletedProcess
 
 def test_the_three_reports_say_the_same(engine: Engine, tmp_path: Path) -> None:
     as_json, as_junit = tmp_path / "report.json", tmp_path / "report.xml"
-    image_id = engine.attributes("replay")["Id"]
+    found = find(engine.client.api, reference("replay"))
+    image_id = found.id if found else ""
     pinned = f"{reference('replay')}@{image_id}"  # as swap_stage names it
     done = check(pinned, "--as", "generate", "--json", as_json, "--junit", as_junit)
     report: dict[str, Any] = json.loads(as_json.read_text("utf-8"))

@@ -65,12 +65,15 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 "--workers=1",
                 "--app-name=basic-auth",
                 "--serve-artifacts",
-                "--allowed-hosts=mlflow:5000",
+                "--allowed-hosts=mlflow:5000,172.*:5000,192.168.*:5000",  # by its address, too
             ],
             environment={
                 "PGHOST": "postgres",
                 "PGDATABASE": "mlflow",
                 "PGUSER": "mlflow",
+                # As docs/mlflow.md has it, for webhooks to where the tests run.
+                "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+                "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
             },
             tmpfs=dict.fromkeys(("/tmp", "/artifacts"), "mode=1777"),
             restart_policy={"Name": "always"},  # until the database is there

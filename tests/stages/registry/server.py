@@ -109,27 +109,21 @@ class Mlflow:
         content = {"name": self.name, "alias": alias, "version": version}
         self.call("POST", "registered-models/alias", **content)
 
-    def artifacts(self, run: str, folder: str) -> dict[str, int]:
+    def artifacts(self, folder: str = "") -> dict[str, int]:
+        """The files of this test's run, by their paths."""
+        run = self.runs()[0]["info"]["run_id"]
         found = self.call("GET", "artifacts/list", run_id=run, path=folder).get("files", [])
         return {entry["path"]: int(entry["file_size"]) for entry in found}
 
-    def artifact_url(self, run: dict[str, Any], path: str) -> str:
-        inner = run["info"]["artifact_uri"].removeprefix("mlflow-artifacts:")
-        return f"{self.url}/api/2.0/mlflow-artifacts/artifacts{inner}/{path}"
-
-    def artifact(self, run: dict[str, Any], path: str) -> bytes:
-        return self._artifact("GET", run, path, None)
-
-    def replace_artifact(self, run: dict[str, Any], path: str, content: bytes) -> None:
-        self._artifact("PUT", run, path, content)
-
-    def remove_artifact(self, run: dict[str, Any], path: str) -> None:
-        self._artifact("DELETE", run, path, None)
-
-    def _artifact(self, method: str, run: dict[str, Any], path: str, data: bytes | None) -> bytes:
+    def file(self, path: str, method: str = "GET", data: bytes | None = None) -> bytes:
+        """A file of this test's run; or of its version, where the path begins with `version/`."""
+        base, inner = self.runs()[0]["info"]["artifact_uri"], path
+        if path.startswith("version/"):
+            base, inner = self.versions()[0]["source"], path.removeprefix("version/")
         response = requests.request(
             method,
-            self.artifact_url(run, path),
+            f"{self.url}/api/2.0/mlflow-artifacts/artifacts"
+            f"{base.removeprefix('mlflow-artifacts:')}/{inner}",
             auth=("admin", PASSWORD),
             headers={"Host": "mlflow:5000"},
             data=data,
@@ -137,6 +131,12 @@ class Mlflow:
         )
         response.raise_for_status()
         return response.content
+
+    def logged_models(self) -> list[dict[str, Any]]:
+        """What this test's experiment has beside its runs."""
+        ids = [run["info"]["experiment_id"] for run in self.runs()[:1]]
+        found = self.call("POST", "logged-models/search", experiment_ids=ids)
+        return list(found.get("models", []))
 
 
 def ready(engine: Engine, warm: WarmEngine, network: str, container: Container) -> Mlflow:
@@ -153,11 +153,13 @@ def ready(engine: Engine, warm: WarmEngine, network: str, container: Container) 
     raise TimeoutError(f"no MLflow after {SECONDS} s:\n{container.logs(tail=20).decode()}")
 
 
-def sha256(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()
+def sha256(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
-def published(stage: str, files: dict[str, str], inputs: dict[str, str]) -> dict[str, str | bytes]:
+def published(
+    stage: str, files: Mapping[str, str | bytes], inputs: Mapping[str, str]
+) -> dict[str, str | bytes]:
     """A directory as the platform publishes it."""
     manifest = {
         "version": 1,
@@ -181,6 +183,13 @@ RAW = {
 }
 
 
+COLUMNS = [
+    {"name": "a", "kind": "numeric"},
+    {"name": "größe (m²)", "kind": "categorical", "categories": ["groß", "klein"]},
+]
+TABLE = "a,größe (m²),target\n1,0,0\n2.5,,1\n"
+
+
 def model_inputs(trees: str = "one tree", roc_auc: float = 0.75, *, numbers: bool = False) -> Files:
     """What track reads; models differ by their text, how good they are, and what they predict."""
     model = {
@@ -197,12 +206,12 @@ def model_inputs(trees: str = "one tree", roc_auc: float = 0.75, *, numbers: boo
         del model["classes"]
         model |= {"task": "regression", "loss": "squared"}
         metrics = {"rows": 800, "task": "regression", "rmse": 3.5, "mae": 2.25, "r2": None}
-    spec = json.dumps({"version": 1, "columns": [], "classes": ["0", "1"], "days": []})
+    spec = json.dumps({"version": 1, "columns": COLUMNS, "classes": ["0", "1"], "days": []})
     raw = {f"raw/{file}": digest for file, digest in RAW.items()}
     raw |= {f"raw/{day}/summary.json": sha256(day) for day in DAYS}
     files: Files = {
         "processed": published(
-            "preprocess", {"train_data.csv": "a,target\n1,0\n", "preprocess.json": spec}, raw
+            "preprocess", {"train_data.csv": TABLE, "preprocess.json": spec}, raw
         ),
         "split": published("split", {"train.csv": "a,target\n1,0\n", "val.csv": "a,target\n"}, {}),
         "model": published(

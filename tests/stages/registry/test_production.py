@@ -295,7 +295,7 @@ def test_a_file_that_was_changed_in_mlflow_is_refused(
     mlflow: Mlflow, one: Result, content: bytes
 ) -> None:
     promote(mlflow, one)
-    mlflow.replace_artifact(mlflow.runs()[0], "model/model.txt", content)
+    mlflow.file("version/model.txt", "PUT", content)
     result = mlflow.run("fetch")
 
     assert 65 == result.code
@@ -305,7 +305,7 @@ def test_a_file_that_was_changed_in_mlflow_is_refused(
 
 def test_a_file_that_is_gone_from_mlflow_is_said(mlflow: Mlflow, one: Result) -> None:
     promote(mlflow, one)
-    mlflow.remove_artifact(mlflow.runs()[0], "model/model.txt")
+    mlflow.file("version/model.txt", "DELETE")
     result = mlflow.run("fetch")
 
     assert 65 == result.code

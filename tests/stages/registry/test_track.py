@@ -41,12 +41,32 @@ def test_a_run_says_how_the_model_was_made(mlflow: Mlflow) -> None:
         "version_lightgbm": "4.7.0",
     } == params
     assert {"rows": 800, "roc_auc": 0.75, "log_loss": 0.5} == values(run, "metrics")
-    for stage in ("preprocess", "split", "train", "validate"):
-        assert f"microstage/{stage}:1.0.0" == tags[f"image.{stage}"]
-        assert f"sha256:{sha256(stage)}" == tags[f"image_id.{stage}"]
-        assert "dates__2013-01-10" == tags[f"airflow_run.{stage}"]
-        assert "train_model" == tags[f"airflow_dag.{stage}"]
-    assert sha256("a,target\n1,0\n") == tags["sha256.split/train.csv"]
+    own = {name: value for name, value in tags.items() if not name.startswith("mlflow.")}
+    assert ("train_model", "dates__2013-01-10") == (own["airflow.dag"], own["airflow.run"])
+    assert {"airflow.dag", "airflow.run", "date", "microstage.key"} == own.keys()
+    digests = json.loads(mlflow.file("lineage/digests.json"))
+    assert sha256("a,target\n1,0\n") == digests["split/train.csv"]
+
+
+def test_data_and_metrics_are_linked(mlflow: Mlflow) -> None:
+    tracked(mlflow, "one tree")
+    (run,), (model,) = mlflow.runs(), mlflow.logged_models()
+    found = {
+        one["tags"][0]["value"]: (
+            one["dataset"]["digest"],
+            json.loads(one["dataset"]["source"])["days"],
+            json.loads(one["dataset"]["profile"])["num_rows"],
+        )
+        for one in run["inputs"]["dataset_inputs"]
+    }
+
+    assert {
+        "training": (sha256("a,target\n1,0\n")[:32], DAYS[:2], 1600),
+        "validation": (sha256("a,target\n")[:32], DAYS[2:], 800),
+    } == found
+    assert model["info"]["model_id"] == run["outputs"]["model_outputs"][0]["model_id"]
+    measured = {one["key"]: one["dataset_name"] for one in model["data"]["metrics"]}
+    assert dict.fromkeys(("rows", "roc_auc", "log_loss"), "validation") == measured
 
 
 def test_a_model_of_numbers_is_told_by_its_errors(mlflow: Mlflow) -> None:
@@ -125,11 +145,10 @@ def test_the_same_model_is_the_same_version_whatever_it_used(mlflow: Mlflow) -> 
 def test_all_files_are_there(mlflow: Mlflow) -> None:
     files: Any = model_inputs()
     mlflow.ok("track", files)
-    (run,) = mlflow.runs()
+    model = {name: files["model"][name] for name in ("model.txt", "model.json", "preprocess.json")}
     expected = {
-        **{f"model/{name}": files["model"][name] for name in ("model.txt", "model.json")},
-        "model/preprocess.json": files["model"]["preprocess.json"],
-        "model/metrics.json": files["validation"]["metrics.json"],
+        **{f"version/{name}": content for name, content in model.items()},
+        "version/metrics.json": files["validation"]["metrics.json"],
         "validation/metrics.json": files["validation"]["metrics.json"],
         "validation/roc.csv": files["validation"]["roc.csv"],
         "lineage/preprocess.json": files["processed"]["manifest.json"],
@@ -137,13 +156,12 @@ def test_all_files_are_there(mlflow: Mlflow) -> None:
         "lineage/train.json": files["model"]["manifest.json"],
         "lineage/validate.json": files["validation"]["manifest.json"],
     }
-    raw = json.loads(mlflow.artifact(run, "lineage/raw.json"))
 
-    assert {"raw": RAW} == raw
-    assert expected == {path: mlflow.artifact(run, path).decode() for path in expected}
-    folders = ("model", "validation", "lineage")
-    found = {path for f in folders for path in mlflow.artifacts(run["info"]["run_id"], f)}
-    assert {*expected, "lineage/raw.json"} == found
+    assert {"raw": RAW} == json.loads(mlflow.file("version/lineage/raw.json"))
+    assert expected == {path: mlflow.file(path).decode() for path in expected}
+    found = {path for f in ("validation", "lineage") for path in mlflow.artifacts(f)}
+    of_run = {path for path in expected if not path.startswith("version/")}
+    assert {*of_run, "lineage/digests.json"} == found
 
 
 def test_the_version_is_described(mlflow: Mlflow) -> None:
@@ -166,7 +184,9 @@ def test_the_version_is_described(mlflow: Mlflow) -> None:
     } == described(result)
     assert {f"sha256.{name}": digest for name, digest in digests.items()}.items() <= tags.items()
     assert DAYS[-1] == tags["date"]
-    assert f"{run['info']['artifact_uri']}/model" == version["source"]
+    (model,) = mlflow.logged_models()
+    assert model["info"]["artifact_uri"] == version["source"]
+    assert ("LOGGED_MODEL_READY", mlflow.name) == (model["info"]["status"], model["info"]["name"])
     assert {"version": "1", "roc_auc": 0.75, "created": True}.items() <= result.summary.items()
 
 
@@ -228,7 +248,8 @@ def test_what_a_killed_try_left_is_finished(mlflow: Mlflow) -> None:
     (run,), (version,) = mlflow.runs(), mlflow.versions()
     assert (left[0]["info"]["run_id"], "FINISHED") == (run["info"]["run_id"], run["info"]["status"])
     assert run["info"]["run_id"] == version["run_id"]
-    assert files["model"]["model.txt"] == mlflow.artifact(run, "model/model.txt").decode()
+    assert files["model"]["model.txt"] == mlflow.file("version/model.txt").decode()
+    assert 1 == len(mlflow.logged_models())
 
 
 def test_a_run_whose_version_was_made_is_ended_by_the_next_try(mlflow: Mlflow) -> None:

@@ -17,6 +17,7 @@ Imports go one way, from the bottom of this list to its top:
     provided   what the guard makes on the engine: a volume, and a dead link
     promises   what an engine has to be for the guard to keep what it promises
     answers    what a client gets of the engine's answers
+    stored     the images of the engine
     owned      the guard's own containers
     calls      what is done for each call
     serve      the socket

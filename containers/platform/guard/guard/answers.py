@@ -6,14 +6,33 @@ networks of others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from guard.compose import OURS
+from guard.engine import Answer
+from guard.refusals import RefusedError
 from guard.routes import API
+from microstage.images import Image
 from microstage.walls import GUARD
 
+PATHS = re.compile(r"/[\w.@%+:-]+(?:/[\w.@%+:-]+)+")
 STATE = ("Status", "Running", "Paused", "OOMKilled", "Dead", "ExitCode", "StartedAt", "FinishedAt")
+
+
+def checked(answer: Answer) -> Answer:
+    """Return the answer. Raises RefusedError, with the engine's reason, for one that is none."""
+    if not answer.failed:
+        return answer
+    try:
+        reason = str(answer.json["message"])
+    except (ValueError, KeyError, TypeError):
+        reason = "it says no more"
+    # The engine's own folders, and where the data is, are no business of a task's.
+    raise RefusedError(
+        PATHS.sub(lambda path: "…/" + path[0].rpartition("/")[2], reason), answer.status
+    )
 
 
 def _some(found: Mapping[str, Any], *keys: str) -> dict[str, Any]:
@@ -27,12 +46,15 @@ def version(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"Platform": platform, **_some(found, "Version", "Os", "Arch"), **spoken}
 
 
-def image(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an image: which one it is, and what it says of itself."""
-    said = {"Labels": (found.get("Config") or {}).get("Labels") or {}}
+def image(found: Image, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an image: which one it is, and what it says of itself.
+
+    As of an engine that does not keep its images in containerd.
+    """
     return {
-        **_some(found, "Id", "RepoTags", "Created", "Architecture", "Os", "Size"),
-        "Config": said,
+        **_some(said, "RepoTags", "RepoDigests", "Created", "Architecture", "Os", "Size"),
+        "Id": found.id,
+        "Config": {"Labels": found.labels},
     }
 
 

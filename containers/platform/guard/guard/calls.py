@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from guard import answers
-from guard.compose import Image, compose, named
+from guard.answers import checked
+from guard.compose import compose, named
 from guard.engine import Answer, Engine
 from guard.owned import Owned
 from guard.provided import provide_network, provide_volume
@@ -18,10 +19,10 @@ from guard.refusals import MalformedError, RefusedError
 from guard.request import Request, read_json
 from guard.routes import TRUE
 from guard.settings import Settings
+from guard.stored import Stored
 from guard.tables import Tables
 
 FILTER = re.compile(r"microstage\.[a-z]{1,16}(=[ -~]{0,512})?")
-PATHS = re.compile(r"/[\w.@%+:-]+(?:/[\w.@%+:-]+)+")
 Reply = tuple[int, Any]  # a status, and what becomes the JSON; text is sent as it is, None is none
 
 
@@ -32,6 +33,7 @@ class Calls:
         self._settings = settings
         self._engine = engine
         self._tables = tables
+        self._stored = Stored(engine)
         self.owned = Owned(engine, settings.install, settings.most, settings.unattended)
 
     def __getitem__(self, name: str) -> Callable[[Request, str], Awaitable[Reply]]:
@@ -39,11 +41,11 @@ class Calls:
         return found
 
     async def _ping(self, _: Request, __: str) -> Reply:
-        _checked(await self._engine.call("GET", "/_ping"))
+        checked(await self._engine.call("GET", "/_ping"))
         return HTTPStatus.OK, "OK"
 
     async def _version(self, _: Request, __: str) -> Reply:
-        answer = _checked(await self._engine.call("GET", "/version"))
+        answer = checked(await self._engine.call("GET", "/version"))
         return HTTPStatus.OK, answers.version(answer.json)
 
     async def _list(self, request: Request, _: str) -> Reply:
@@ -61,56 +63,33 @@ class Calls:
         if not known:
             return HTTPStatus.OK, []
         filters = json.dumps({"name": sorted(known)})
-        found = _checked(await self._engine.call("GET", "/networks", filters=filters)).json
+        found = checked(await self._engine.call("GET", "/networks", filters=filters)).json
         return HTTPStatus.OK, [answers.network(each) for each in found if each["Name"] in known]
 
     async def _image(self, _: Request, path: str) -> Reply:
         names = {quote(name, safe="/:"): name for name in self._tables.images()}
         name = names.get(path, path)
-        if name not in names.values() and not re.fullmatch(r"sha256:[0-9a-f]{64}", name):
+        if name not in names.values():
             raise RefusedError("This image is in no row of a table.")
-        found = await self._found(name)
-        if name not in names.values() and found is not None:
-            # By its id: it has to be one that a row names, now.
-            tags = {tag for each in found.get("RepoTags") or [] for tag in (each, _short(each))}
-            if not tags & set(names.values()):
-                found = None
-        if found is None:
-            return HTTPStatus.NOT_FOUND, {"message": f"No such image: {name}"}
-        return HTTPStatus.OK, answers.image(found)
-
-    async def _found(self, name: str) -> dict[str, Any] | None:
-        answer = await self._engine.call("GET", f"/images/{name}/json")
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        found: dict[str, Any] = _checked(answer).json
-        return found
+        return HTTPStatus.OK, answers.image(*await self._stored.find(name))
 
     async def _create(self, request: Request, _: str) -> Reply:
         sent = read_json(request.body)
         pipeline, row = self._tables.row(*named(sent))
-        image = await self._image_of(row.image)
+        image = (await self._stored.find(row.image))[0]
         body = compose(self._settings, pipeline, row, self._tables.names(), image, sent)
         await provide_volume(self._engine, self._settings)
         if "NetworkingConfig" in body:
             await provide_network(self._engine)
         async with self.owned.room():
-            made = _checked(await self._engine.call("POST", "/containers/create", body)).json
+            made = checked(await self._engine.call("POST", "/containers/create", body)).json
             self.owned.made(made["Id"])
         return HTTPStatus.CREATED, {"Id": made["Id"], "Warnings": []}
-
-    async def _image_of(self, name: str) -> Image:
-        """Return the image of a row, as microstage.engines.container finds it."""
-        _, _, pin = name.partition("@")
-        found = await self._found(name) or (await self._found(pin) if pin else None)
-        if found is None:
-            raise RefusedError(f"No such image: {name}", HTTPStatus.NOT_FOUND)
-        return Image(found["Id"], (found.get("Config") or {}).get("Labels") or {})
 
     async def _of_container(self, method: str, container: str, *more: str, **query: Any) -> Answer:
         await self.owned.check(container)
         path = "/".join(("/containers", container, *more))
-        return _checked(await self._engine.call(method, path, **query))
+        return checked(await self._engine.call(method, path, **query))
 
     async def _inspect(self, _: Request, container: str) -> Reply:
         answer = await self._of_container("GET", container, "json")
@@ -142,20 +121,6 @@ class Calls:
         return answer.status, None
 
 
-def _checked(answer: Answer) -> Answer:
-    """Return the answer. Raises RefusedError, with the engine's reason, for one that is none."""
-    if not answer.failed:
-        return answer
-    try:
-        reason = str(answer.json["message"])
-    except (ValueError, KeyError, TypeError):
-        reason = "it says no more"
-    # The engine's own folders, and where the data is, are no business of a task's.
-    raise RefusedError(
-        PATHS.sub(lambda path: "…/" + path[0].rpartition("/")[2], reason), answer.status
-    )
-
-
 def _filter(request: Request, key: str) -> list[str]:
     """Return what a query filters by, of the one kind that is known. Raises MalformedError."""
     if "filters" not in request.query:
@@ -165,7 +130,3 @@ def _filter(request: Request, key: str) -> list[str]:
     if found or type(words) is not list or not all(type(word) is str for word in words):
         raise MalformedError(f"The filter is by {key}, a list of texts.")
     return list(words)
-
-
-def _short(tag: str) -> str:
-    return tag.removesuffix(":latest")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from guard import mounts
@@ -16,6 +16,7 @@ from guard.refusals import RefusedError
 from guard.settings import Settings
 from microstage.contract import Run
 from microstage.errors import StageError
+from microstage.images import Image
 from microstage.inputs import variables
 from microstage.jobs import Job
 from microstage.pipelines import Pipeline
@@ -61,14 +62,6 @@ PLAIN = {
     "AttachStderr": True,
     "NetworkDisabled": False,
 }
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image of this engine."""
-
-    id: str
-    labels: Mapping[str, str]
 
 
 def named(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -123,6 +116,7 @@ def compose(
     return {
         **ours,
         **network,
+        "Image": image.store_id,
         "Env": _variables(environment),
         "Labels": {**marks, OURS: settings.install},
         "HostConfig": {**walls, "Mounts": mounts.composed(settings, pipeline, wanted)},

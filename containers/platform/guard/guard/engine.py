@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -107,6 +109,20 @@ class Engine:
         finally:
             writer.close()
 
+    @contextmanager
+    def archive(self, image: str) -> Iterator[HTTPResponse]:
+        """Give an image of this id as a tar, to a thread: it waits for it. Raises RefusedError."""
+        connection = _Waiting(self._socket)
+        try:
+            with _to_its_end():
+                connection.request("GET", f"/v{API}/images/{image}/get")
+                answer = connection.getresponse()
+                if answer.status != HTTPStatus.OK:
+                    raise EOFError
+                yield answer
+        finally:
+            connection.close()
+
     async def _connect(self) -> tuple[StreamReader, StreamWriter]:
         try:
             return await asyncio.open_unix_connection(self._socket)
@@ -138,12 +154,25 @@ class Engine:
                 raise EOFError
 
 
+class _Waiting(HTTPConnection):
+    """A connection to a socket of this machine, for whoever may wait."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("guard", timeout=SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 @contextmanager
 def _to_its_end() -> Iterator[None]:
     """Raise RefusedError for an answer that breaks off, or does not come."""
     try:
         yield
-    except (OSError, EOFError, TimeoutError, h11.RemoteProtocolError):
+    except (OSError, EOFError, TimeoutError, h11.RemoteProtocolError, HTTPException):
         raise RefusedError(
             "The Docker Engine did not answer to its end.", HTTPStatus.BAD_GATEWAY
         ) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from guard.refusals import RefusedError
 from microstage.errors import StageError
+from microstage.images import places
 from microstage.pipelines import Pipeline, load_pipeline, pipeline_names, pipeline_path
 from microstage.table import Row
 from microstage.walls import network_of
@@ -73,9 +74,8 @@ class Tables:
                 continue
 
     def images(self) -> set[str]:
-        """Return the names of images in the table; of one that is pinned, its id, too."""
-        names = {row.image for row in self.rows()}
-        return names | {pin for name in names for _, _, pin in [name.partition("@")] if pin}
+        """Return the names of images in the table; of one that is pinned, all that it may have."""
+        return {place for row in self.rows() for place in places(row.image)}
 
     def networks(self) -> set[str]:
         """Return the networks of rows, by their names on the engine."""
