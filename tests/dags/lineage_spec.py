@@ -71,41 +71,55 @@ def definitions() -> dict[str, type]:
     return found
 
 
-def schema(kind: Any) -> dict[str, Any]:
-    """Return the JSON schema of a type of these classes."""
+@cache
+def schema(kind: type) -> dict[str, Any]:
+    """Return the JSON schema of one of these classes."""
+    definitions: dict[str, Any] = {}
+    return {**_of(kind, definitions), "$defs": definitions}
+
+
+def _of(kind: Any, known: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a type; of a class by its name, with itself among what is known."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in {typing.Union, types.UnionType}:
-        return {"anyOf": [schema(one) for one in arguments if one is not types.NoneType]}
-    if origin is list:
-        return {"type": "array", "items": schema(arguments[0])}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": schema(arguments[1])}
+        return {"anyOf": [_of(one, known) for one in arguments if one is not types.NoneType]}
+    if origin in {list, dict}:
+        name, inner = ("array", "items") if origin is list else ("object", "additionalProperties")
+        return {"type": name, inner: _of(arguments[-1], known)}
     if kind in PLAIN:
         return {"type": PLAIN[kind]}
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return {"enum": [one.value for one in kind]}
-    return _object(kind) if attr.has(kind) else {}
+    if not attr.has(kind):
+        return {}
+    if kind.__name__ not in known:
+        known[kind.__name__] = {}  # it may have some of its own kind within
+        known[kind.__name__] = _object(kind, known)
+    return {"$ref": f"#/$defs/{kind.__name__}"}
 
 
-@cache
-def _object(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    fields = attr.fields(kind)
+def _object(kind: Any, known: dict[str, Any]) -> dict[str, Any]:
+    hints, fields = typing.get_type_hints(kind), attr.fields(kind)
     always = {"_producer", "_schemaURL", "producer", "schemaURL"}  # filled in by the class
+    # What is made for others to build on may have more than it says itself.
+    address = kind._get_schema() if hasattr(kind, "_get_schema") else ""
+    more = "/OpenLineage.json" in address or any(one.name in FACETS for one in fields)
     return {
         "type": "object",
         "properties": {
-            one.name: schema(hints[one.name])
-            | ({"format": FORMATS[one.name]} if one.name in FORMATS else {})
+            one.name: {**_of(hints[one.name], known), **_format(one.name)}
             for one in fields
             if one.name not in FACETS  # each by its own definition
         },
         "required": [
             one.name for one in fields if one.default is attr.NOTHING or one.name in always
         ],
-        # What is made for others to build on has more.
-        "additionalProperties": {} if "/OpenLineage.json" in kind._get_schema() else False,
+        "additionalProperties": more,
     }
+
+
+def _format(name: str) -> dict[str, str]:
+    return {"format": FORMATS[name]} if name in FORMATS else {}
 
 
 def _validate(value: Any, definition: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """OpenLineage hears of every stage; where nobody listens, nothing waits for it, or is loaded."""
 
+import copy
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 from dags_harness import DAY, INSTALL
+from jsonschema import ValidationError
 from lineage_spec import check
 
 from microstage.lineage_events import ImageRunFacet
@@ -42,7 +45,7 @@ TABLE = {
 
 
 @contextmanager
-def listening(answer: Callable[[], None] = lambda: None) -> Iterator[tuple[str, list[Any]]]:
+def listening(answer: Callable[[], object] = lambda: None) -> Iterator[tuple[str, list[Any]]]:
     """Listen as a service of OpenLineage does; yield the address, and what comes in."""
     events: list[Any] = []
 
@@ -127,10 +130,33 @@ def test_a_chain_tells_what_each_stage_reads_and_writes_as_the_specification_has
     assert 2 == written["facets"]["dataQualityMetrics"]["rowCount"]
     image = told["COMPLETE"]["run"]["facets"]["microstage_image"]
     assert (manifest["image"], manifest["image_id"]) == (image["image"], image["imageId"])
+    assert_strict(told["COMPLETE"])
     # What one has published is what the next has read, in the same version.
     read = by_name(of_task(events, "count")["COMPLETE"]["inputs"])[f"default/ok/{DAY}"]
-    assert written["facets"]["version"] | {} == read["facets"]["version"]
+    assert written["facets"]["version"] == read["facets"]["version"]
     assert 2 == read["inputFacets"]["dataQualityMetrics"]["rowCount"]
+
+
+def assert_strict(event: dict[str, Any]) -> None:
+    """See that the specification's test does not take whatever comes."""
+
+    def without(event: Any) -> None:
+        del event["run"]["runId"]
+
+    def another_type(event: Any) -> None:
+        event["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] = "two"
+
+    def another_name(event: Any) -> None:
+        event["outputs"][0]["facets"]["schema"]["fields"][0]["titel"] = "x"
+
+    def no_moment(event: Any) -> None:
+        event["eventTime"] = "yesterday"
+
+    for spoil in (without, another_type, another_name, no_moment):
+        spoilt = copy.deepcopy(event)
+        spoil(spoilt)
+        with pytest.raises(ValidationError):
+            check(spoilt, ImageRunFacet)
 
 
 @pytest.mark.usefixtures("test_image")
@@ -150,3 +176,33 @@ def test_a_failure_tells_the_stages_own_sentence_and_what_it_was_to_read(
     assert "the reason, on row 7" in told["FAIL"]["run"]["facets"]["errorMessage"]["message"]
     assert [f"default/raw/{DAY}"] == list(by_name(told["FAIL"]["inputs"]))
     assert [] == told["FAIL"].get("outputs", [])
+
+
+@pytest.mark.usefixtures("test_image")
+def test_without_a_receiver_nothing_of_it_is_loaded(table: Callable[..., None], data: Path) -> None:
+    table(stage={"verb": "ok"})
+    states, loaded, _ = run("once", "none", f"{DAY}T01")
+
+    assert {"stage": "success"} == states
+    assert [] == loaded
+
+
+@pytest.mark.usefixtures("test_image")
+@pytest.mark.parametrize(("hour", "silent"), [(2, False), (3, True)])
+def test_a_receiver_that_is_down_or_silent_fails_no_task_and_holds_it_up_for_seconds(
+    table: Callable[..., None], data: Path, hour: int, silent: bool
+) -> None:
+    table(stage={"verb": "ok"})
+    over = threading.Event()
+    with socket.socket() as nobody, listening(lambda: over.wait(120)) as (address, events):
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        free = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        try:
+            states, _, seconds = run("once", address if silent else free, f"{DAY}T0{hour}")
+        finally:
+            over.set()
+
+    assert {"stage": "success"} == states
+    assert (data / f"stage/{DAY}/manifest.json").is_file()
+    assert silent == bool(of_task(events, "stage"))
+    assert seconds < 25  # of which all but a few are the container's, on a machine that is busy

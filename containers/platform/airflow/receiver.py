@@ -8,11 +8,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-KEY = Path("/run/secrets/OPENLINEAGE_API_KEY")
-NONE = {"", "none"}
 
 # Seconds that a task waits for a receiver at its start and at its end, where one is slow or silent.
 # An address at which nobody listens is tried twice, which takes less than one.
@@ -21,18 +16,15 @@ PATIENCE = 2
 
 def settings(given: Mapping[str, str]) -> dict[str, str]:
     """Return what Airflow's provider is to find in its environment; {} without a receiver."""
-    address = given.get("MICROSTAGE_LINEAGE", "")
-    if address in NONE:
+    address = given.get("MICROSTAGE_LINEAGE", "none")
+    if address in {"", "none"}:
         return {}
-    transport: dict[str, Any] = {
+    transport = {
         "type": "http",
         "url": address,
         "timeout": PATIENCE,
         "retry": {"total": 1, "connect": 1, "read": 0},
     }
-    key = KEY.read_text("utf-8").strip() if KEY.exists() else ""
-    if key not in NONE:
-        transport["auth"] = {"type": "api_key", "apiKey": key}
     return {
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": given.get("MICROSTAGE_INSTALL", "microstage"),
