@@ -22,7 +22,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import receiver
 from airflow.__main__ import main
 
 LIBRARIES = (
@@ -97,7 +96,7 @@ def follow() -> None:
 
 if __name__ == "__main__":
     {"scheduler": rest, "dag-processor": follow}.get(sys.argv[1], lambda: None)()
-    os.environ.update(told := receiver.settings(os.environ))
+    os.environ.update(told := import_module("receiver").settings(os.environ))
     for library in (*LIBRARIES, LINEAGE) if told else LIBRARIES:
         import_module(library)
     sys.dont_write_bytecode, sys.pycache_prefix = False, "/tmp/byte-code"  # noqa: S108 - its own
