@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.models.asset import AssetDagRunQueue, AssetEvent
+from airflow.utils.session import create_session
 from dags_harness import DAY, INSTALL
 from jsonschema import ValidationError
 from lineage_spec import check
+from sqlalchemy import delete
 
 from microstage.lineage_events import ImageRunFacet
 
@@ -42,6 +45,15 @@ TABLE = {
     "reads": {"raw": "raw/{day}"},
     "writes": {"to": "ok/{ds}", "files": ["data.csv"]},
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_announced() -> Iterator[None]:
+    """Leave no event of an asset to the next test."""
+    yield
+    with create_session() as session:
+        session.execute(delete(AssetDagRunQueue))
+        session.execute(delete(AssetEvent))
 
 
 @contextmanager
