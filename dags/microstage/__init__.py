@@ -28,8 +28,11 @@ Imports go one way, from the bottom of this list to its top:
     engines/      what a job is run in: process, output, usage, attended, taken, container, days
     day           which day a run is for
     placement     where Airflow runs a row's task
+    facets        what is known of a directory, for lineage that is drawn elsewhere
     links         from a task to what it has published
     assets        what rows publish, as Airflow knows it
+    lineage_events  what is known, in OpenLineage's own classes
+    lineage       what OpenLineage is told of a task
     forms         the parameters of an image as fields of a DAG's form
     schedule      when DAGs run, and for which pipelines
     sensors       wait for data

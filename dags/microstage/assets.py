@@ -10,7 +10,6 @@ is read, and has none while it runs, until it has published.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from contextlib import suppress
@@ -21,7 +20,8 @@ from airflow.sdk import Asset, get_parsing_context
 from airflow.sdk.definitions.asset import AssetUniqueKey
 from airflow.sdk.execution_time.context import OutletEventAccessor
 
-from microstage.data_folder import MANIFEST, DataFolder, parse_json
+from microstage.data_folder import DataFolder
+from microstage.facets import read_published
 from microstage.inputs import version_of
 from microstage.links import links_of, show
 from microstage.placement import row_of
@@ -127,6 +127,10 @@ class Announced:
         except Exception:
             log.exception("%s is there, but no event of Airflow will say so.", job.target)
 
+    def done(self) -> list[tuple[str, Job]]:
+        """Return the jobs that are done, each with its day, in the days' order."""
+        return sorted(self._done, key=lambda done: done[0])
+
     def tell(self, task: Any, context: Context) -> None:
         """Let the task have what it has published as its outlets, with an event of each, and links.
 
@@ -137,7 +141,7 @@ class Announced:
         if accessors is None or not self._done:
             return  # not run by Airflow, or all of it another's
         try:
-            show(task, *max(self._done, key=lambda done: done[0]))
+            show(task, *self.done()[-1])
             days = sorted({extra["day"] for _, extra in events})
             for one, said in events:
                 extra = said | {"days": days}
@@ -154,8 +158,7 @@ class Announced:
 def described(data: DataFolder, job: Job, run: Run, summary: dict[str, Any]) -> dict[str, Any]:
     """Return what an event says of a directory that is there. Raises OSError, ValueError."""
     directory = data.place(job.target)
-    content = (directory / MANIFEST).read_bytes()
-    manifest = parse_json(content)
+    version, manifest = read_published(directory)
     # By this task of this run, whichever try: one may have been killed before it could say so.
     ours = {key: value for key, value in run.described().items() if key != "try"}
     made = manifest.get("run") or {}
@@ -163,7 +166,7 @@ def described(data: DataFolder, job: Job, run: Run, summary: dict[str, Any]) -> 
     rows = summary.get("rows")
     return {
         "directory": job.shown(job.target),
-        "manifest": hashlib.sha256(content).hexdigest(),
+        "manifest": version,
         "rows": rows if isinstance(rows, int) else None,
         "model": _text(model.get("name")),
         "version": _text(model.get("version")),

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from microstage.data_folder import DataFolder, read_manifest
 from microstage.engines.container import ContainerEngine
 from microstage.engines.days import DaysEngine, does_days
 from microstage.errors import NoInputError, StageError
-from microstage.jobs import days_between, spoken, target_of
+from microstage.jobs import Job, days_between, spoken, target_of
 from microstage.memory import machine
 from microstage.operator import StageOperator
 from microstage.pipelines import Pipeline
@@ -152,6 +153,12 @@ class EachDay(StageOperator):
             return super().execute(context)
         finally:
             context["ti"].xcom_push(DAYS, self._outcome.described())
+
+    def planned(self) -> Iterator[Job]:
+        pipeline, _ = self.load_pipeline()
+        for day in days_between(self.first, self.last) if is_true(self.wanted) else ():
+            with suppress(NoInputError):  # it will be left out
+                yield self._job(pipeline, day, self._model(pipeline, day))
 
     def _run_stage(self, run: Run) -> dict[str, Any]:
         days = days_between(self.first, self.last)

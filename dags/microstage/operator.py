@@ -30,6 +30,7 @@ from microstage.errors import (
 from microstage.exits import Exit
 from microstage.jobs import Job, resolve
 from microstage.last_good import load_for_run
+from microstage.lineage import TellsLineage
 from microstage.memory import Memory
 from microstage.pipelines import DEFAULT, folder_of
 from microstage.placement import placement
@@ -51,7 +52,7 @@ PATIENT: dict[str, Any] = {
 }
 
 
-class StageOperator(DockerOperator):
+class StageOperator(TellsLineage, DockerOperator):
     """Run one stage for one day in its own container, and publish what it wrote.
 
     The row is read from the pipeline's table when the task runs: a changed row counts from the next

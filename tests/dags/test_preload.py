@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import runpy
 import shutil
 import subprocess
@@ -44,6 +45,35 @@ def test_a_task_imports_no_library_that_the_scheduler_has_not_imported() -> None
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert [] == json.loads(done.stdout.splitlines()[-1])
+
+
+# It begins as python3 begins it, in the folder that it is in.
+BEGIN = """
+import runpy, sys
+import airflow.__main__
+
+airflow.__main__.main = lambda: print(sorted({"openlineage", "docker"} & set(sys.modules)))
+sys.path.insert(0, sys.argv[1].rpartition("/")[0])
+sys.argv[1:] = [sys.argv[1], "version"]
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "loaded"), [("none", "['docker']"), ("http://there", "['docker', 'openlineage']")]
+)
+def test_what_tells_openlineage_is_imported_where_there_is_somebody_to_tell(
+    address: str, loaded: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN, str(PRELOAD)],
+        env=os.environ | {"MICROSTAGE_LINEAGE": address},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert loaded == done.stdout.splitlines()[-1]
 
 
 def test_the_scheduler_looks_often_while_tasks_run_and_seldom_when_none_has(

@@ -25,6 +25,8 @@ OUTSIDE = {
     "requests": "docker raises its errors",
     "urllib3": "and its errors, where it reads a stream by itself",
     "croniter": "Airflow's own reader of cron expressions",
+    "openlineage": "classes of its events; imported where there is somebody to tell",
+    "attrs": "what these are made with",
     "apprise": "sends alerts to services; imported when one is sent",
 }
 

@@ -14,6 +14,7 @@ OTHERWISE = {
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__EDGE__API_URL",
     "MICROSTAGE_HOST_DATA",
+    "MICROSTAGE_LINEAGE",  # which a worker.env of before has not
     "PYTHONPATH",  # what lets people log in is the control host's
 }
 

@@ -34,6 +34,7 @@ LIBRARIES = (
     "airflow.sdk.execution_time.task_runner",
     "tomllib",
 )
+LINEAGE = "airflow.providers.openlineage.plugins.listener"  # where there is a receiver
 
 REST = 1.5  # seconds between two looks when nothing runs: so late may a run's first task be
 AFTER = 10.0  # seconds since a task ran
@@ -95,7 +96,8 @@ def follow() -> None:
 
 if __name__ == "__main__":
     {"scheduler": rest, "dag-processor": follow}.get(sys.argv[1], lambda: None)()
-    for library in LIBRARIES:
+    os.environ.update(told := import_module("receiver").settings(os.environ))
+    for library in (*LIBRARIES, LINEAGE) if told else LIBRARIES:
         import_module(library)
     sys.dont_write_bytecode, sys.pycache_prefix = False, "/tmp/byte-code"  # noqa: S108 - its own
     main()  # type: ignore[no-untyped-call] # Airflow's

@@ -21,6 +21,10 @@ version) # a copy of a registered model
 promotion) # of a version
     finish '{"name": "microstage", "production": "7", "previous": "6", "changed": true}'
     ;;
+table) # of two columns
+    printf 'carrier,distance\nAA,733\nB6,\n' >"$OUT/data.csv"
+    finish '{"rows": 2}'
+    ;;
 random) # never the same twice
     finish "{\"random\": \"$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\"}"
     ;;
