@@ -93,9 +93,13 @@ def test_four_rows_by_hand(run_stage: RunStage) -> None:
         "copies": {"exact": 0},
         "scores": {"edges": 9, "counts": {"prediction": [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]}},
     } == found
-    assert ["calibration.csv", "metrics.json", "residuals.csv", "summary.json"] == sorted(
-        path.name for path in result.out.iterdir()
-    )
+    assert [
+        "calibration.csv",
+        "code.zip",
+        "metrics.json",
+        "residuals.csv",
+        "summary.json",
+    ] == sorted(path.name for path in result.out.iterdir())
 
 
 def test_the_summary_is_the_metrics_in_short(run_stage: RunStage) -> None:

@@ -74,6 +74,7 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 # As docs/mlflow.md has it, for webhooks to where the tests run.
                 "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
                 "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+                "MLFLOW_WEBHOOK_CACHE_TTL": "1",  # seconds until it hears of a new one
             },
             tmpfs=dict.fromkeys(("/tmp", "/artifacts"), "mode=1777"),
             restart_policy={"Name": "always"},  # until the database is there

@@ -37,7 +37,7 @@ def test_wrong_settings_are_wrong_usage(
 
 
 def test_a_host_that_the_server_does_not_allow_is_wrong_usage(mlflow: Mlflow) -> None:
-    result = mlflow.run("fetch", MLFLOW_TRACKING_URI=mlflow.url)
+    result = mlflow.run("fetch", MLFLOW_TRACKING_URI=f"http://{mlflow.container.name}:5000")
 
     assert 64 == result.code
     assert "allowed hosts" in result.last_error
