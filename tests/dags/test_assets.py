@@ -96,6 +96,7 @@ def bag(
                 (data / "flights/raw" / day / file).write_text("{}")
         return found.dags
 
+    forget()  # what other tests have left
     yield load
     forget()
 
@@ -111,7 +112,7 @@ def synchronise(bag: Any) -> None:
 
 
 def forget() -> None:
-    """Leave nothing of these DAGs to the next test."""
+    """Leave nothing to the next test."""
     with create_session() as session:
         session.execute(delete(AssetDagRunQueue))
         session.execute(delete(AssetEvent))
