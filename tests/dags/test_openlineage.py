@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ began = time.monotonic()
 run = dag.test(logical_date=datetime.fromisoformat(sys.argv[4]).replace(tzinfo=UTC))
 states = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
 loaded = sorted(name for name in sys.modules if name.partition(".")[0] == "openlineage")
-print("\n=", json.dumps([states, loaded, time.monotonic() - began]))
+with open(sys.argv[5], "w") as said:
+    json.dump([states, loaded, time.monotonic() - began], said)
 """
 TABLE = {
     "verb": "table",
@@ -85,15 +87,13 @@ def listening(answer: Callable[[], object] = lambda: None) -> Iterator[tuple[str
 def run(dag: str, address: str, moment: str = DAY) -> tuple[dict[str, str], list[str], float]:
     """Run a DAG of the test stage; return its tasks' states, what was loaded, and the seconds."""
     given = {key: value for key, value in os.environ.items() if key != "PYTEST_VERSION"}
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, str(AIRFLOW), str(HERE / "tiny"), dag, moment],
-        env=given | {"MICROSTAGE_LINEAGE": address},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    [said] = [line for line in done.stdout.splitlines() if line.startswith("= ")]  # of its log
-    states, loaded, seconds = json.loads(said.removeprefix("= "))
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as said:
+        subprocess.run(
+            [sys.executable, "-c", RUN, str(AIRFLOW), str(HERE / "tiny"), dag, moment, said.name],
+            env=given | {"MICROSTAGE_LINEAGE": address},
+            check=True,
+        )
+        states, loaded, seconds = json.load(said)
     return states, loaded, seconds
 
 
