@@ -37,7 +37,7 @@ def test_an_approved_model_is_in_production_with_all_that_made_it(story: Story) 
 
     assert story.aliases() == {"production": "1"}
     assert metrics["roc_auc"] == pytest.approx(json.loads(validation)["roc_auc"])
-    assert image_id in tags.values()
+    assert f"train `{image_id.removeprefix('sha256:')[:12]}`" in tags["mlflow.note.content"]
     assert run["info"]["status"] == "FINISHED"
 
 
