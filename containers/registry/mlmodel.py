@@ -15,12 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stageframe.sources import FILE, REQUIREMENTS
+
 LOADER = "microstage_model"
-REQUIREMENTS, EXAMPLE, SERVING = (
-    "requirements.txt",
-    "input_example.json",
-    "serving_input_example.json",
-)
+# Whose code goes along, and where that is published (stageframe.sources).
+SOURCES = {"transform": "processed", "predict": "validation"}
+EXAMPLE, SERVING = "input_example.json", "serving_input_example.json"
 ROWS = 5  # of the example
 # By the format that model.json names: MLflow's flavour, and its name for the library's version.
 NATIVE: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -85,10 +85,9 @@ def write_model(trained: Trained, folder: Path, told: Mapping[str, Any]) -> list
 def requirements(sources: Mapping[str, Path]) -> tuple[list[str] | None, list[str]]:
     """Return what the stages' sources need, pinned, None where they cannot run; and why not."""
     pinned: dict[tuple[str, str], str] = {}
-    for stage in ("transform", "predict"):
+    for stage, where in SOURCES.items():
         if stage not in sources:
-            where = {"transform": "processed", "predict": "validation"}[stage]
-            return None, [f"{where} has no code.zip, so it is not known how to {stage} rows"]
+            return None, [f"{where} has no {FILE}, so it is not known how to {stage} rows"]
         with zipfile.ZipFile(sources[stage]) as archive:
             lines = archive.read(REQUIREMENTS).decode().splitlines()
         for line in lines:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlmodel import Trained, write_model
+from mlmodel import SOURCES, Trained, write_model
 from published import MANIFEST, read_manifest
 from stageframe import IN, digest, read_json, write_json
+from stageframe.sources import FILE
 from used import metrics_of, read_used, tags_of
 
 KEY = "microstage.key"  # tag of runs and versions: the same for the same inputs and day
@@ -20,8 +21,6 @@ SHA256_OF_CODE = "code.sha256."
 # Artifact: {"raw": {file: sha256}}, which is too long for a tag; its own digest is a tag.
 RAW = "lineage/raw.json"
 DIGESTS = "lineage/digests.json"  # artifact: {"split/train.csv": sha256 of all that it was made by}
-CODE = "code.zip"
-SOURCES = {"transform": "processed", "predict": "validation"}  # where CODE is published
 CODE_FILES = [f"code/{stage}.zip" for stage in SOURCES]
 
 
@@ -60,16 +59,16 @@ class Record:
             read_json(IN / "model" / "preprocess.json", "columns")["columns"],
             IN / "processed" / "train_data.csv",
             {
-                stage: IN / directory / CODE
+                stage: IN / directory / FILE
                 for stage, directory in SOURCES.items()
-                if CODE in self._manifests[directory]["outputs"]
+                if FILE in self._manifests[directory]["outputs"]
             },
         )
 
     def _outputs(self, directory: str) -> list[str]:
         """Return the files of a directory that are worth keeping."""
         outputs = self._manifests[directory]["outputs"]
-        return [file for file in outputs if file not in ("summary.json", CODE)]
+        return [file for file in outputs if file not in ("summary.json", FILE)]
 
     def params(self) -> dict[str, str]:
         """Return what the model was made by."""
