@@ -1,6 +1,5 @@
 """The version in production in a folder of its own, for when MLflow is away: all of it, or none."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -8,6 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from stageframe import digest
 
 VERSION, CURRENT = "version.json", "current"
 
@@ -27,7 +28,7 @@ class Kept:
             folder = self._current.resolve(strict=True)
             told: dict[str, Any] = json.loads((folder / VERSION).read_bytes())
             files = told["files"].items()
-            whole = files and all(digest_of(folder / file) == sha for file, sha in files)
+            whole = files and all(digest(folder / file) == sha for file, sha in files)
         except (OSError, ValueError, KeyError, AttributeError):
             return None
         return (folder, told) if whole and told.get("name") == name else None
@@ -63,12 +64,6 @@ class Kept:
         for path in self._folder.glob("version-*"):
             if path.resolve() != kept:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def digest_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def flush(path: Path) -> None:
